@@ -1,0 +1,104 @@
+//! Every error has a stable code; `docs/errors/<code>.md` says what it means and what to do.
+
+use std::fmt;
+
+/// What the runtime does with a record whose processing failed. Decided here and nowhere else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Route {
+    /// The same record may succeed later: try again with backoff, then dead-letter.
+    Retry,
+    /// The record can never succeed as it is: dead-letter it now.
+    DeadLetter,
+    /// The service cannot go on: stop, keep the record uncommitted.
+    Fatal,
+}
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $number:literal, $route:ident, $summary:literal;)*) => {
+        /// A stable error code. Numbers are never reused.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Code { $($(#[$doc])* $name,)* }
+
+        impl Code {
+            pub const ALL: &'static [Code] = &[$(Code::$name,)*];
+
+            /// `PRN-0401`, as printed, put in headers and used as the name of its page.
+            pub const fn id(self) -> &'static str {
+                match self { $(Code::$name => concat!("PRN-", $number),)* }
+            }
+
+            /// One line of what is wrong, without the particulars.
+            pub const fn summary(self) -> &'static str {
+                match self { $(Code::$name => $summary,)* }
+            }
+
+            pub const fn route(self) -> Route {
+                match self { $(Code::$name => Route::$route,)* }
+            }
+
+            /// The code that `id()` printed, if this release knows it.
+            pub fn from_id(id: &str) -> Option<Code> {
+                Code::ALL.iter().copied().find(|code| code.id() == id)
+            }
+        }
+    };
+}
+
+codes! {
+    // 01xx: workflow files
+    WorkflowSyntax = "0101", Fatal, "the workflow file is not readable as YAML or JSON";
+    WorkflowShape = "0102", Fatal, "a field of the workflow file is unknown, missing or of the wrong type";
+    WorkflowName = "0103", Fatal, "a name or id in the workflow file is not allowed";
+    WorkflowGraph = "0104", Fatal, "the steps of the workflow do not form a graph that can run";
+    WorkflowExpression = "0105", Fatal, "an expression or mapping in the workflow does not compile";
+    WorkflowSchema = "0106", Fatal, "a JSON Schema in the workflow is not usable";
+    WorkflowFile = "0107", Fatal, "a file that the workflow names cannot be read";
+    WorkflowValue = "0108", Fatal, "a value in the workflow file is not allowed";
+    WorkflowTooLarge = "0109", Fatal, "a workflow is larger than a limit";
+    WorkflowDuplicate = "0110", Fatal, "two files declare the same workflow";
+
+    // 02xx: installation, configuration, topics, local Kafka
+    Config = "0201", Fatal, "the configuration is not valid";
+    BrokerUnreachable = "0202", Fatal, "no Kafka broker answers";
+    TopicShape = "0203", Fatal, "a topic is missing or has the wrong shape";
+    TopicDataLoss = "0204", Fatal, "a topic change would lose data";
+    TopicPartitions = "0205", Fatal, "the partition count of a topic that holds state cannot change";
+    BrokerAuthentication = "0206", Fatal, "the Kafka broker refuses the credentials";
+    BrokerTls = "0207", Fatal, "the TLS connection to the Kafka broker cannot be made";
+    BrokerAuthorization = "0208", Fatal, "the Kafka cluster does not allow an operation";
+
+    // 03xx: records, encoding, stage runtime
+    RecordMalformed = "0301", DeadLetter, "a record cannot be decoded";
+    SchemaUnknown = "0302", Retry, "the schema a record was written with is not known";
+    RegistryUnavailable = "0303", Retry, "the schema registry does not answer";
+    ClaimMissing = "0304", Retry, "a payload stored outside Kafka cannot be read";
+    RecordTooLarge = "0305", DeadLetter, "a record is larger than its limit";
+    WorkflowUnknown = "0306", DeadLetter, "a record names a workflow version that does not exist";
+    ProduceFailed = "0307", Fatal, "a record could not be written to Kafka";
+    StateUnreadable = "0308", Fatal, "a record of a state topic cannot be read";
+
+    // 07xx: runs
+    TriggerNotJson = "0701", DeadLetter, "the value of a trigger record is not JSON";
+    TriggerTooLarge = "0702", DeadLetter, "the value of a trigger record is larger than its limit";
+    RunDeadline = "0703", DeadLetter, "the run did not end before its deadline";
+    StepFailed = "0704", DeadLetter, "a step failed, so the run failed";
+    ConditionFailed = "0705", DeadLetter, "the condition of a step cannot be evaluated";
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.id())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_unique_and_in_order() {
+        let ids: Vec<_> = Code::ALL.iter().map(|code| code.id()).collect();
+        assert!(ids.windows(2).all(|pair| pair[0] < pair[1]), "{ids:?}");
+        assert_eq!(Code::from_id("PRN-0203"), Some(Code::TopicShape));
+    }
+}

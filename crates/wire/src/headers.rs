@@ -1,0 +1,101 @@
+//! Record headers: an ordered list of names and bytes, as Kafka keeps them.
+
+use bytes::Bytes;
+
+/// Names of the headers that Prunella writes.
+pub mod names {
+    pub const TRACEPARENT: &str = "traceparent";
+    pub const TRACESTATE: &str = "tracestate";
+    /// On trigger records: the caller's name for the run.
+    pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+    /// On outputs and dead letters: the run.
+    pub const RUN: &str = "prunella-run";
+    /// On outputs and dead letters: `run/step/attempt/batch/item`.
+    pub const ITEM: &str = "prunella-item";
+    /// On outputs and dead letters: `workspace/workflow@version`.
+    pub const WORKFLOW: &str = "prunella-workflow";
+    /// On outputs: version of the mapping that made the record.
+    pub const MAPPING_VERSION: &str = "prunella-mapping-version";
+    /// On outputs: `application/json`.
+    pub const CONTENT_TYPE: &str = "content-type";
+
+    pub const DEAD_STAGE: &str = "prunella-dead-stage";
+    pub const DEAD_STEP: &str = "prunella-dead-step";
+    pub const DEAD_CODE: &str = "prunella-dead-code";
+    pub const DEAD_MESSAGE: &str = "prunella-dead-message";
+    /// JSON array of field errors: pointer, keyword, expected, excerpt.
+    pub const DEAD_FIELDS: &str = "prunella-dead-fields";
+    /// The mapped output that was not valid, while it is small.
+    pub const DEAD_OUTPUT: &str = "prunella-dead-output";
+    pub const DEAD_ATTEMPTS: &str = "prunella-dead-attempts";
+    pub const DEAD_TOPIC: &str = "prunella-original-topic";
+    pub const DEAD_PARTITION: &str = "prunella-original-partition";
+    pub const DEAD_OFFSET: &str = "prunella-original-offset";
+    pub const DEAD_TIMESTAMP: &str = "prunella-original-timestamp";
+    pub const DEAD_KEY_PRESENT: &str = "prunella-original-key-present";
+    pub const DEAD_GROUP: &str = "prunella-consumer-group";
+    pub const DEAD_FAILED_AT: &str = "prunella-failed-at";
+
+    pub const CONNECT_TOPIC: &str = "__connect.errors.topic";
+    pub const CONNECT_PARTITION: &str = "__connect.errors.partition";
+    pub const CONNECT_OFFSET: &str = "__connect.errors.offset";
+    pub const CONNECT_STAGE: &str = "__connect.errors.stage";
+    pub const CONNECT_CLASS: &str = "__connect.errors.exception.class.name";
+    pub const CONNECT_MESSAGE: &str = "__connect.errors.exception.message";
+}
+
+/// Headers in the order they were added; names may repeat, values may be null.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Headers(Vec<(String, Option<Bytes>)>);
+
+impl Headers {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub fn push(&mut self, name: &str, value: impl Into<Bytes>) {
+        self.0.push((name.to_owned(), Some(value.into())));
+    }
+
+    pub fn push_null(&mut self, name: &str) {
+        self.0.push((name.to_owned(), None));
+    }
+
+    /// Numbers in headers are decimal text.
+    pub fn push_number(&mut self, name: &str, value: i64) {
+        self.push(name, value.to_string());
+    }
+
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<Bytes>) -> Self {
+        self.push(name, value);
+        self
+    }
+
+    /// The last header of this name, as Kafka's `lastHeader` gives it.
+    pub fn get(&self, name: &str) -> Option<&Bytes> {
+        self.0.iter().rev().find(|(found, _)| found == name).and_then(|(_, value)| value.as_ref())
+    }
+
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.get(name).and_then(|value| std::str::from_utf8(value).ok())
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&str, Option<&Bytes>)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_ref()))
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Bytes the headers take in a record, roughly.
+    pub fn size(&self) -> usize {
+        self.0.iter().map(|(name, value)| name.len() + value.as_ref().map_or(0, Bytes::len) + 4).sum()
+    }
+}
