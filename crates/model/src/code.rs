@@ -7,6 +7,8 @@ use std::fmt;
 pub enum Route {
     /// The same record may succeed later: try again with backoff, then dead-letter.
     Retry,
+    /// Something of ours that every record needs is away: try again for as long as it takes. The lag shows it.
+    Wait,
     /// The record can never succeed as it is: dead-letter it now.
     DeadLetter,
     /// The service cannot go on: stop, keep the record uncommitted.
@@ -66,11 +68,28 @@ codes! {
     BrokerAuthentication = "0206", Fatal, "the Kafka broker refuses the credentials";
     BrokerTls = "0207", Fatal, "the TLS connection to the Kafka broker cannot be made";
     BrokerAuthorization = "0208", Fatal, "the Kafka cluster does not allow an operation";
+    JavaMissing = "0210", Fatal, "the local Kafka needs a Java and none was found";
+    JavaTooOld = "0211", Fatal, "the Java found is older than the local Kafka needs";
+    MavenMissing = "0212", Fatal, "the local Kafka must be fetched and there is no Maven to do it";
+    MavenFailed = "0213", Fatal, "Maven could not fetch what the local Kafka needs";
+    LocalDownload = "0214", Fatal, "the local Kafka cannot be downloaded";
+    LocalChecksum = "0215", Fatal, "a file of the local Kafka is not what it should be";
+    KafkaHome = "0216", Fatal, "KAFKA_HOME holds no Apache Kafka that can be used";
+    LocalPortTaken = "0217", Fatal, "the port of a local server is taken";
+    LocalDiskFull = "0218", Fatal, "the disk of a local server is full";
+    LocalDataDirInUse = "0219", Fatal, "the data directory is in use by a running server";
+    LocalServerExited = "0220", Fatal, "a local server ended by itself";
+    LocalStartTimeout = "0221", Fatal, "a local server was not ready in time";
+    LocalFiles = "0222", Fatal, "a file or program of the local Kafka cannot be used";
+    LocalToolFailed = "0223", Fatal, "a tool that prepares the local Kafka failed";
+    TopicDeclaration = "0230", Fatal, "a topic declaration built into this binary is not valid";
+    TopicChange = "0231", Fatal, "the Kafka cluster refuses a topic change";
+    TopicNotReady = "0232", Fatal, "a topic was created but did not become ready in time";
 
     // 03xx: records, encoding, stage runtime
     RecordMalformed = "0301", DeadLetter, "a record cannot be decoded";
     SchemaUnknown = "0302", Retry, "the schema a record was written with is not known";
-    RegistryUnavailable = "0303", Retry, "the schema registry does not answer";
+    RegistryUnavailable = "0303", Wait, "the schema registry does not answer";
     ClaimMissing = "0304", Retry, "a payload stored outside Kafka cannot be read";
     RecordTooLarge = "0305", DeadLetter, "a record is larger than its limit";
     WorkflowUnknown = "0306", DeadLetter, "a record names a workflow version that does not exist";

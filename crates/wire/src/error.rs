@@ -13,7 +13,7 @@ pub enum WireError {
     UnexpectedRecord { found: String, expected: &'static str },
     #[error("the schema with fingerprint {fingerprint} is not in the schema topic: a newer release wrote this record and its schema has not arrived yet, or the topic was emptied")]
     UnknownFingerprint { fingerprint: String },
-    #[error("the schema with id {id} cannot be had from the registry {url}: {reason}")]
+    #[error("the registry {url} has no usable schema with id {id}: {reason}")]
     UnknownRegistryId { id: u32, url: String, reason: String },
     #[error("{record} is not registered for topic {topic}: schemas are registered when a service starts")]
     NotRegistered { record: &'static str, topic: String },
@@ -38,11 +38,10 @@ impl WireError {
             | Self::Framing { .. }
             | Self::Decode { .. }
             | Self::UnexpectedRecord { .. } => Code::RecordMalformed,
-            Self::UnknownFingerprint { .. } => Code::SchemaUnknown,
-            Self::UnknownRegistryId { .. }
-            | Self::Registry { .. }
-            | Self::NotRegistered { .. }
-            | Self::NoRegistry { .. } => Code::RegistryUnavailable,
+            Self::UnknownFingerprint { .. } | Self::UnknownRegistryId { .. } | Self::NoRegistry { .. } => {
+                Code::SchemaUnknown
+            }
+            Self::Registry { .. } | Self::NotRegistered { .. } => Code::RegistryUnavailable,
             Self::ClaimUnreadable { .. } | Self::ClaimDamaged { .. } | Self::ClaimUnwritable { .. } => {
                 Code::ClaimMissing
             }

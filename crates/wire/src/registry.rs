@@ -55,8 +55,13 @@ impl Registry {
 
     /// The text of the schema with this id.
     pub async fn schema(&self, id: u32) -> Result<String, WireError> {
-        get_schema_by_id(id, &self.settings).await.map(|registered| registered.schema).map_err(|error| {
-            WireError::UnknownRegistryId { id, url: self.url.clone(), reason: describe(&error) }
+        let found = get_schema_by_id(id, &self.settings).await;
+        found.map(|registered| registered.schema).map_err(|error| {
+            if error.retriable {
+                registry_error(&self.url, &error)
+            } else {
+                WireError::UnknownRegistryId { id, url: self.url.clone(), reason: describe(&error) }
+            }
         })
     }
 }

@@ -1,0 +1,254 @@
+//! The partitions a member owns, and how much of each is in flight. Pure: decides, does not act.
+
+use std::collections::HashMap;
+
+use crate::offsets::{AssignmentEpoch, NextOffset, PartitionTracker};
+use crate::record::TopicPartition;
+
+pub(crate) struct Limits {
+    /// Most records of a partition held for its contiguous prefix.
+    pub(crate) partition_records: usize,
+    /// Most bytes in flight over all partitions.
+    pub(crate) bytes: usize,
+}
+
+struct Owned {
+    tracker: PartitionTracker,
+    /// Paused because too much of it is in flight.
+    throttled: bool,
+    /// Paused until its state is restored.
+    restoring: bool,
+}
+
+/// What the poll thread has to do after a change.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Flow {
+    Keep,
+    Pause,
+}
+
+pub(crate) struct Assignment {
+    partitions: HashMap<TopicPartition, Owned>,
+    limits: Limits,
+    epochs: u64,
+    bytes: usize,
+    records: usize,
+}
+
+impl Assignment {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self { partitions: HashMap::new(), limits, epochs: 0, bytes: 0, records: 0 }
+    }
+
+    pub(crate) fn assign(&mut self, partition: TopicPartition, restoring: bool) -> AssignmentEpoch {
+        self.forget(&partition);
+        self.epochs += 1;
+        let epoch = AssignmentEpoch::new(self.epochs);
+        let owned = Owned { tracker: PartitionTracker::new(epoch), throttled: false, restoring };
+        self.partitions.insert(partition, owned);
+        epoch
+    }
+
+    /// Forgets a partition; what is still in flight of it completes into the void.
+    pub(crate) fn forget(&mut self, partition: &TopicPartition) -> Option<AssignmentEpoch> {
+        let owned = self.partitions.remove(partition)?;
+        self.bytes -= owned.tracker.open_bytes();
+        self.records -= owned.tracker.open();
+        Some(owned.tracker.epoch())
+    }
+
+    pub(crate) fn epoch(&self, partition: &TopicPartition) -> Option<AssignmentEpoch> {
+        self.partitions.get(partition).map(|owned| owned.tracker.epoch())
+    }
+
+    pub(crate) fn taken(&mut self, partition: &TopicPartition, offset: i64, bytes: usize) -> Flow {
+        let Some(owned) = self.partitions.get_mut(partition) else { return Flow::Keep };
+        owned.tracker.taken(offset, bytes);
+        self.bytes += bytes;
+        self.records += 1;
+        let full = owned.tracker.look_ahead() >= self.limits.partition_records || self.bytes >= self.limits.bytes;
+        if full && !owned.throttled {
+            owned.throttled = true;
+            return Flow::Pause;
+        }
+        Flow::Keep
+    }
+
+    pub(crate) fn completed(&mut self, partition: &TopicPartition, epoch: AssignmentEpoch, offset: i64) {
+        let Some(owned) = self.partitions.get_mut(partition) else { return };
+        let before = owned.tracker.open_bytes();
+        if owned.tracker.completed(epoch, offset) {
+            self.bytes -= before - owned.tracker.open_bytes();
+            self.records -= 1;
+        }
+    }
+
+    /// Takes the partitions whose work has fallen to half the limits and may flow again.
+    pub(crate) fn take_resumable(&mut self) -> Vec<TopicPartition> {
+        if self.bytes > self.limits.bytes / 2 {
+            return Vec::new();
+        }
+        let half = self.limits.partition_records / 2;
+        self.partitions
+            .iter_mut()
+            .filter(|(_, owned)| owned.throttled && !owned.restoring && owned.tracker.look_ahead() <= half)
+            .map(|(partition, owned)| {
+                owned.throttled = false;
+                partition.clone()
+            })
+            .collect()
+    }
+
+    /// The state of a partition is restored: true when it may flow.
+    pub(crate) fn restored(&mut self, partition: &TopicPartition, epoch: AssignmentEpoch) -> bool {
+        match self.partitions.get_mut(partition) {
+            Some(owned) if owned.tracker.epoch() == epoch && owned.restoring => {
+                owned.restoring = false;
+                !owned.throttled
+            }
+            _ => false,
+        }
+    }
+
+    pub(crate) fn any_throttled(&self) -> bool {
+        self.partitions.values().any(|owned| owned.throttled)
+    }
+
+    pub(crate) fn throttled(&self) -> usize {
+        self.partitions.values().filter(|owned| owned.throttled).count()
+    }
+
+    /// Takes the positions that moved since the last call.
+    pub(crate) fn take_commits(&mut self, only: Option<&[TopicPartition]>) -> Vec<(TopicPartition, NextOffset)> {
+        self.partitions
+            .iter_mut()
+            .filter(|(partition, _)| only.is_none_or(|only| only.contains(partition)))
+            .filter_map(|(partition, owned)| {
+                let next = owned.tracker.to_commit()?;
+                owned.tracker.commit_sent(next);
+                Some((partition.clone(), next))
+            })
+            .collect()
+    }
+
+    pub(crate) fn commit_failed(&mut self, partition: &TopicPartition) {
+        if let Some(owned) = self.partitions.get_mut(partition) {
+            owned.tracker.commit_failed();
+        }
+    }
+
+    /// Records in flight of these partitions.
+    pub(crate) fn open_of(&self, partitions: &[TopicPartition]) -> usize {
+        partitions.iter().filter_map(|partition| self.partitions.get(partition)).map(|owned| owned.tracker.open()).sum()
+    }
+
+    pub(crate) fn open(&self) -> usize {
+        self.records
+    }
+
+    pub(crate) fn open_bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(crate) fn partitions(&self) -> Vec<TopicPartition> {
+        self.partitions.keys().cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn partition(number: i32) -> TopicPartition {
+        TopicPartition { topic: "t".into(), partition: number }
+    }
+
+    fn assignment(records: usize, bytes: usize) -> Assignment {
+        Assignment::new(Limits { partition_records: records, bytes })
+    }
+
+    #[test]
+    fn a_full_partition_is_paused_once_and_flows_again_at_half() {
+        let mut assignment = assignment(4, 1000);
+        let p = partition(0);
+        let epoch = assignment.assign(p.clone(), false);
+        let flows: Vec<_> = (0..5).map(|offset| assignment.taken(&p, offset, 1)).collect();
+        assert_eq!(flows, [Flow::Keep, Flow::Keep, Flow::Keep, Flow::Pause, Flow::Keep]);
+        assignment.completed(&p, epoch, 0);
+        assignment.completed(&p, epoch, 1);
+        assert!(assignment.take_resumable().is_empty());
+        assignment.completed(&p, epoch, 2);
+        assert_eq!(assignment.take_resumable(), [p]);
+        assert!(assignment.take_resumable().is_empty());
+    }
+
+    #[test]
+    fn bytes_are_limited_over_all_partitions() {
+        let mut assignment = assignment(100, 100);
+        let first = assignment.assign(partition(0), false);
+        assignment.assign(partition(1), false);
+        assert_eq!(assignment.taken(&partition(0), 0, 90), Flow::Keep);
+        assert_eq!(assignment.taken(&partition(1), 0, 20), Flow::Pause);
+        assert!(assignment.take_resumable().is_empty());
+        assignment.completed(&partition(0), first, 0);
+        assert_eq!(assignment.take_resumable(), [partition(1)]);
+    }
+
+    #[test]
+    fn a_restoring_partition_flows_only_when_restored() {
+        let mut assignment = assignment(100, 100);
+        let old = assignment.assign(partition(0), true);
+        let epoch = assignment.assign(partition(0), true);
+        assert!(!assignment.restored(&partition(0), old));
+        assert!(assignment.restored(&partition(0), epoch));
+        assert!(!assignment.restored(&partition(0), epoch));
+    }
+
+    proptest! {
+        /// Completions of a partition that was revoked and assigned again never move its position,
+        /// and the counters agree with what is open, whatever the order of events.
+        #[test]
+        fn reassignment_isolates_epochs(events in prop::collection::vec((0..3i32, 0..5u8), 1..200)) {
+            let mut assignment = assignment(1000, usize::MAX);
+            let mut live: HashMap<i32, (AssignmentEpoch, Vec<i64>)> = HashMap::new();
+            let mut stale: Vec<(i32, AssignmentEpoch, i64)> = Vec::new();
+            let mut next_offset = 0;
+            for (number, kind) in events {
+                match kind {
+                    0 => {
+                        if let Some((epoch, offsets)) = live.remove(&number) {
+                            stale.extend(offsets.into_iter().map(|offset| (number, epoch, offset)));
+                        }
+                        let epoch = assignment.assign(partition(number), false);
+                        live.insert(number, (epoch, Vec::new()));
+                    }
+                    1 | 2 => {
+                        if let Some((_, offsets)) = live.get_mut(&number) {
+                            assignment.taken(&partition(number), next_offset, 3);
+                            offsets.push(next_offset);
+                            next_offset += 1;
+                        }
+                    }
+                    3 => {
+                        if let Some((epoch, offsets)) = live.get_mut(&number)
+                            && let Some(offset) = offsets.pop() {
+                            assignment.completed(&partition(number), *epoch, offset);
+                        }
+                    }
+                    _ => {
+                        if let Some((number, epoch, offset)) = stale.pop() {
+                            let before = (assignment.open(), assignment.take_commits(None));
+                            assignment.completed(&partition(number), epoch, offset);
+                            prop_assert_eq!(assignment.open(), before.0);
+                            prop_assert!(assignment.take_commits(None).is_empty());
+                        }
+                    }
+                }
+                let open: usize = live.values().map(|(_, offsets)| offsets.len()).sum();
+                prop_assert_eq!(assignment.open(), open);
+                prop_assert_eq!(assignment.open_bytes(), open * 3);
+            }
+        }
+    }
+}

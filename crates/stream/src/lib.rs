@@ -1,0 +1,33 @@
+//! The stage runtime: everything between a stage's logic and Kafka.
+//!
+//! A service joins its consumer group with a [`Member`] and hands it to a driver: [`sharded::run`] for
+//! stages without state, [`homes::run`] for stages whose state moves with their partitions. The driver
+//! calls the stage and routes outcomes; the member polls, tracks offsets and commits.
+
+mod assignment;
+mod dead_letter;
+mod error;
+mod events;
+pub mod homes;
+mod member;
+mod offsets;
+mod output;
+mod record;
+mod restore;
+mod retry;
+mod settings;
+pub mod sharded;
+mod stage;
+mod tail;
+
+pub use dead_letter::DeadLetter;
+pub use error::StreamError;
+pub use member::{Member, MemberConfig, MemberHandle};
+pub use offsets::{AssignmentEpoch, NextOffset, PartitionTracker};
+pub use output::{Output, OutputError};
+pub use record::{OutRecord, Record, TopicPartition};
+pub use restore::{StateRecord, restore_partitions};
+pub use retry::Backoff;
+pub use settings::{KafkaSettings, RuntimeSettings};
+pub use stage::{Outcome, Stage, StageError};
+pub use tail::{Tail, TailFrom, Tailed, TailedRecord};

@@ -1,0 +1,201 @@
+use std::collections::BTreeMap;
+
+use prunella_model::{ByteSize, Period};
+use rdkafka::ClientConfig;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::error::StreamError;
+
+/// How to reach Kafka.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct KafkaSettings {
+    /// Brokers to ask first, `host:port` separated by commas.
+    pub brokers: String,
+    /// Any setting of librdkafka, such as `security.protocol`, `sasl.username` or `ssl.ca.location`, except
+    /// those that Prunella owns. A value `env:NAME` is read from the environment, `file:/path` from a file
+    /// (without the newline at its end).
+    pub librdkafka: BTreeMap<String, String>,
+}
+
+impl Default for KafkaSettings {
+    fn default() -> Self {
+        Self { brokers: "localhost:9092".to_owned(), librdkafka: BTreeMap::new() }
+    }
+}
+
+/// Settings that decide what the runtime promises; changing them would break it.
+const OWNED: &[(&str, &str)] = &[
+    ("bootstrap.servers", "set kafka.brokers"),
+    ("metadata.broker.list", "set kafka.brokers"),
+    ("group.id", "consumer groups are named by Prunella"),
+    ("enable.auto.commit", "offsets are committed when their outcome is durable"),
+    ("enable.auto.offset.store", "offsets are committed when their outcome is durable"),
+    ("auto.offset.reset", "a group starts at the beginning of its topics"),
+    ("enable.partition.eof", "restores rely on it"),
+    ("partition.assignment.strategy", "state moves by cooperative rebalances"),
+    ("partitioner", "state is found by the partitioner of the Java client"),
+    ("isolation.level", "only committed records are read"),
+    ("enable.idempotence", "retries must not duplicate or reorder"),
+    ("acks", "a write counts when all in-sync replicas have it"),
+    ("transactional.id", "transactions are named by Prunella"),
+];
+
+impl KafkaSettings {
+    /// The settings every client of this process starts from.
+    ///
+    /// # Errors
+    /// [`StreamError::OwnedSetting`] for a setting that is ours, or a secret that cannot be read.
+    pub fn client_config(&self) -> Result<ClientConfig, StreamError> {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.brokers);
+        config.set("client.id", "prunella");
+        // Reconnects and metadata of a restarted broker are noticed in a second, not in ten.
+        config.set("reconnect.backoff.max.ms", "2000");
+        config.set("topic.metadata.refresh.interval.ms", "30000");
+        for (key, value) in &self.librdkafka {
+            if let Some((_, reason)) = OWNED.iter().find(|(owned, _)| owned == key) {
+                return Err(StreamError::OwnedSetting { key: key.clone(), reason });
+            }
+            config.set(key, secret(key, value)?);
+        }
+        Ok(config)
+    }
+
+    /// For members of a consumer group and readers of state.
+    pub fn consumer_config(&self) -> Result<ClientConfig, StreamError> {
+        let mut config = self.client_config()?;
+        for (key, value) in [
+            ("enable.auto.commit", "false"),
+            ("enable.auto.offset.store", "false"),
+            ("auto.offset.reset", "earliest"),
+            ("isolation.level", "read_committed"),
+            ("partition.assignment.strategy", "cooperative-sticky"),
+        ] {
+            config.set(key, value);
+        }
+        for (key, value) in [
+            ("session.timeout.ms", "30000"),
+            ("max.poll.interval.ms", "300000"),
+            ("queued.max.messages.kbytes", "16384"),
+            ("queued.min.messages", "10000"),
+            ("fetch.queue.backoff.ms", "10"),
+            ("fetch.wait.max.ms", "100"),
+            ("receive.message.max.bytes", "110000000"),
+            ("fetch.message.max.bytes", "1048576"),
+        ] {
+            self.set_unless_given(&mut config, key, value);
+        }
+        Ok(config)
+    }
+
+    /// For everything that writes.
+    pub fn producer_config(&self) -> Result<ClientConfig, StreamError> {
+        let mut config = self.client_config()?;
+        for (key, value) in [("enable.idempotence", "true"), ("acks", "all"), ("partitioner", "murmur2_random")] {
+            config.set(key, value);
+        }
+        for (key, value) in [
+            ("linger.ms", "2"),
+            ("compression.type", "lz4"),
+            ("message.max.bytes", "100000000"),
+            ("message.timeout.ms", "120000"),
+            ("retry.backoff.ms", "20"),
+            ("queue.buffering.max.kbytes", "262144"),
+            ("queue.buffering.max.messages", "100000"),
+        ] {
+            self.set_unless_given(&mut config, key, value);
+        }
+        Ok(config)
+    }
+
+    fn set_unless_given(&self, config: &mut ClientConfig, key: &str, value: &str) {
+        if !self.librdkafka.contains_key(key) {
+            config.set(key, value);
+        }
+    }
+}
+
+fn secret(key: &str, value: &str) -> Result<String, StreamError> {
+    if let Some(name) = value.strip_prefix("env:") {
+        return std::env::var(name).map_err(|_| StreamError::OwnedSetting {
+            key: format!("{key} ({value})"),
+            reason: "the environment variable is not set",
+        });
+    }
+    if let Some(path) = value.strip_prefix("file:") {
+        let text = std::fs::read_to_string(path).map_err(|_| StreamError::OwnedSetting {
+            key: format!("{key} ({value})"),
+            reason: "the file cannot be read",
+        })?;
+        return Ok(text.trim_end_matches(['\r', '\n']).to_owned());
+    }
+    Ok(value.to_owned())
+}
+
+/// How much a stage does at a time and how patient it is.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct RuntimeSettings {
+    /// Records of one key are processed in order, records of different keys side by side in this many queues.
+    pub shards: usize,
+    /// Most records of one partition that are taken and not completed; more pause the partition.
+    pub partition_records: usize,
+    /// Most bytes of records, over all partitions of a stage, that are taken and not completed; more pause partitions.
+    pub in_flight_bytes: ByteSize,
+    /// Longest time between the completion of a record and the commit of its offset.
+    pub commit_interval: Period,
+    /// How long a shutdown or a revoked partition waits for the work in flight.
+    pub drain_timeout: Period,
+    /// Most tries of a record that fails for a moment, the first included.
+    pub attempts: u32,
+    /// Wait before the second try; doubles with each further try, with jitter.
+    pub backoff: Period,
+    /// Longest wait between two tries.
+    pub max_backoff: Period,
+}
+
+impl Default for RuntimeSettings {
+    fn default() -> Self {
+        Self {
+            shards: 16,
+            partition_records: 500,
+            in_flight_bytes: ByteSize::from_mib(64),
+            commit_interval: Period::from_millis(200),
+            drain_timeout: Period::from_secs(8),
+            attempts: 4,
+            backoff: Period::from_millis(200),
+            max_backoff: Period::from_secs(10),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(key: &str, value: &str) -> KafkaSettings {
+        KafkaSettings { librdkafka: BTreeMap::from([(key.to_owned(), value.to_owned())]), ..Default::default() }
+    }
+
+    #[test]
+    fn settings_that_carry_promises_are_refused_and_others_pass() {
+        let error = with("acks", "1").producer_config().expect_err("ours");
+        assert!(error.to_string().contains("kafka.librdkafka.acks"), "{error}");
+        let config = with("linger.ms", "50").producer_config().expect("allowed");
+        assert_eq!(config.get("linger.ms"), Some("50"));
+        assert_eq!(config.get("acks"), Some("all"));
+    }
+
+    #[test]
+    fn secrets_come_from_files_and_a_missing_one_names_its_key() {
+        let path = std::env::temp_dir().join(format!("prunella-secret-{}", std::process::id()));
+        std::fs::write(&path, "s3cret\n").expect("written");
+        let config = with("sasl.password", &format!("file:{}", path.display())).client_config().expect("read");
+        assert_eq!(config.get("sasl.password"), Some("s3cret"));
+        std::fs::remove_file(&path).expect("removed");
+        let error = with("sasl.password", "env:PRUNELLA_NO_SUCH_VARIABLE").client_config().expect_err("missing");
+        assert!(error.to_string().contains("sasl.password"), "{error}");
+    }
+}

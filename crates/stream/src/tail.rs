@@ -1,0 +1,148 @@
+//! Reading whole topics without a group: definitions, schemas, views, cancel notices.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use bytes::Bytes;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::BorrowedMessage;
+use rdkafka::{Message, Offset, TopicPartitionList};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio_util::sync::CancellationToken;
+
+use prunella_wire::Headers;
+
+use crate::error::StreamError;
+use crate::record::copy_headers;
+use crate::settings::KafkaSettings;
+
+/// Where a tail starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TailFrom {
+    Beginning,
+    /// Only what is written from now on.
+    End,
+}
+
+/// A record of a tailed topic.
+#[derive(Debug, Clone)]
+pub struct TailedRecord {
+    pub partition: i32,
+    pub offset: i64,
+    pub timestamp: i64,
+    pub key: Option<Bytes>,
+    pub value: Option<Bytes>,
+    pub headers: Headers,
+}
+
+/// What a tail delivers.
+#[derive(Debug)]
+pub enum Tailed {
+    Record(TailedRecord),
+    /// Every partition has been read to its end once. Comes exactly once.
+    CaughtUp,
+}
+
+/// A running tail; ends when dropped.
+pub struct Tail {
+    records: Receiver<Tailed>,
+    stop: CancellationToken,
+}
+
+impl Tail {
+    /// Tails all partitions of `topic`.
+    ///
+    /// # Errors
+    /// [`StreamError`] when the client cannot be made or the topic's partitions cannot be had within
+    /// ten seconds.
+    pub async fn start(kafka: &KafkaSettings, topic: &str, from: TailFrom) -> Result<Self, StreamError> {
+        let mut config = kafka.consumer_config()?;
+        config.set("group.id", "prunella.tail").set("enable.partition.eof", "true");
+        let stop = CancellationToken::new();
+        let (sender, records) = channel(1024);
+        let topic_name = topic.to_owned();
+        let stopped = stop.clone();
+        let started = tokio::task::spawn_blocking(move || -> Result<(), StreamError> {
+            let failed = |error: KafkaError| StreamError::Restore { place: topic_name.clone(), reason: error.to_string() };
+            let consumer: BaseConsumer = config.create().map_err(failed)?;
+            let partitions = assign_all(&consumer, &topic_name, from).map_err(failed)?;
+            std::thread::Builder::new()
+                .name("tail".to_owned())
+                .spawn(move || follow(&consumer, partitions, &sender, &stopped))
+                .map_err(|error| StreamError::Restore { place: topic_name.clone(), reason: error.to_string() })?;
+            Ok(())
+        });
+        started.await.unwrap_or_else(|error| {
+            Err(StreamError::Restore { place: topic.to_owned(), reason: error.to_string() })
+        })?;
+        Ok(Self { records, stop })
+    }
+
+    /// The next record or sign; `None` when the tail has ended.
+    pub async fn next(&mut self) -> Option<Tailed> {
+        self.records.recv().await
+    }
+}
+
+impl Drop for Tail {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+fn assign_all(consumer: &BaseConsumer, topic: &str, from: TailFrom) -> Result<HashSet<i32>, KafkaError> {
+    let metadata = consumer.fetch_metadata(Some(topic), Duration::from_secs(10))?;
+    let partitions: HashSet<i32> = metadata
+        .topics()
+        .iter()
+        .filter(|found| found.name() == topic)
+        .flat_map(|found| found.partitions().iter().map(|partition| partition.id()))
+        .collect();
+    if partitions.is_empty() {
+        return Err(KafkaError::MetadataFetch(rdkafka::error::RDKafkaErrorCode::UnknownTopicOrPartition));
+    }
+    let start = match from {
+        TailFrom::Beginning => Offset::Beginning,
+        TailFrom::End => Offset::End,
+    };
+    let mut list = TopicPartitionList::new();
+    for partition in &partitions {
+        list.add_partition_offset(topic, *partition, start)?;
+    }
+    consumer.assign(&list)?;
+    Ok(partitions)
+}
+
+fn follow(consumer: &BaseConsumer, mut behind: HashSet<i32>, sender: &Sender<Tailed>, stop: &CancellationToken) {
+    while !stop.is_cancelled() {
+        let tailed = match consumer.poll(Duration::from_millis(100)) {
+            None => continue,
+            Some(Ok(message)) => Tailed::Record(tailed_record(&message)),
+            Some(Err(KafkaError::PartitionEOF(partition))) => {
+                if !behind.remove(&partition) || !behind.is_empty() {
+                    continue;
+                }
+                Tailed::CaughtUp
+            }
+            Some(Err(error)) => {
+                tracing::warn!(%error, "tail");
+                continue;
+            }
+        };
+        if sender.blocking_send(tailed).is_err() {
+            return;
+        }
+    }
+}
+
+fn tailed_record(message: &BorrowedMessage<'_>) -> TailedRecord {
+    TailedRecord {
+        partition: message.partition(),
+        offset: message.offset(),
+        timestamp: message.timestamp().to_millis().unwrap_or(0),
+        key: message.key().map(Bytes::copy_from_slice),
+        value: message.payload().map(Bytes::copy_from_slice),
+        headers: copy_headers(message),
+    }
+}
