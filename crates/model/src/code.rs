@@ -96,12 +96,60 @@ codes! {
     ProduceFailed = "0307", Fatal, "a record could not be written to Kafka";
     StateUnreadable = "0308", Fatal, "a record of a state topic cannot be read";
 
+    // 05xx: mappings, expressions and templates
+    MappingSyntax = "0501", Fatal, "a mapping or expression does not compile";
+    MappingInput = "0502", DeadLetter, "the input of a mapping is not JSON";
+    MappingFailed = "0503", DeadLetter, "a mapping or expression failed on its input";
+    MappingUndefined = "0504", DeadLetter, "a mapping gave no value";
+    MappingFunctionResult = "0505", DeadLetter, "the result of a mapping holds a function";
+    MappingNotFinite = "0506", DeadLetter, "a mapping computed a number that JSON cannot hold";
+    MappingInexactInteger = "0507", DeadLetter, "a mapping computes with an integer too large to be exact";
+    MappingEvalDenied = "0508", DeadLetter, "a mapping calls $eval";
+    MappingTimeout = "0510", Retry, "a mapping ran longer than its time limit";
+    MappingSteps = "0511", DeadLetter, "a mapping took more steps than its limit";
+    MappingDepth = "0512", DeadLetter, "a mapping called itself deeper than its limit";
+    MappingStringLength = "0513", DeadLetter, "a mapping built a string longer than its limit";
+    MappingArrayLength = "0514", DeadLetter, "a mapping built an array longer than its limit";
+    MappingResultSize = "0515", DeadLetter, "the result of a mapping is larger than its limit";
+    MappingInputSize = "0516", DeadLetter, "the input of a mapping is larger than its limit";
+    MappingNesting = "0517", DeadLetter, "a value is nested deeper than can be mapped";
+    MappingEngine = "0519", DeadLetter, "the mapping engine failed in an unforeseen way";
+    TemplateSyntax = "0520", Fatal, "a template is not written correctly";
+    TemplateUndefined = "0521", DeadLetter, "an expression in a template gave no value";
+    TemplateValue = "0522", DeadLetter, "an expression in a template gave a value that is no text";
+
+    // 06xx: validation and output
+    ItemNotJson = "0601", DeadLetter, "a mapped item is not JSON";
+    ItemInvalid = "0602", DeadLetter, "a mapped item does not satisfy the schema of its step";
+    OutputTooLarge = "0603", DeadLetter, "a valid item is too large for the output topic";
+    OutputKey = "0604", DeadLetter, "the key of an output record cannot be computed";
+
     // 07xx: runs
     TriggerNotJson = "0701", DeadLetter, "the value of a trigger record is not JSON";
     TriggerTooLarge = "0702", DeadLetter, "the value of a trigger record is larger than its limit";
     RunDeadline = "0703", DeadLetter, "the run did not end before its deadline";
     StepFailed = "0704", DeadLetter, "a step failed, so the run failed";
     ConditionFailed = "0705", DeadLetter, "the condition of a step cannot be evaluated";
+    RunCancelled = "0706", DeadLetter, "the run was cancelled";
+
+    // 08xx: HTTP API
+    GatewayTokenMissing = "0801", Fatal, "an address that others can reach needs a token";
+    GatewayListen = "0802", Fatal, "the HTTP API cannot listen on its address";
+    RequestUnauthorized = "0803", Fatal, "a request has no token or a wrong one";
+    RequestForbidden = "0804", Fatal, "a request comes from a web page of another site";
+    RequestMalformed = "0805", Fatal, "a parameter, header or body of a request is not valid";
+    RequestNotJson = "0806", Fatal, "the body of a request is not JSON";
+    RequestTooLarge = "0807", Fatal, "the body of a request is larger than its limit";
+    RequestTimeout = "0808", Fatal, "the body of a request did not arrive in time";
+    RequestNowhere = "0809", Fatal, "the HTTP API has no such address or method";
+    RequestWorkflowUnknown = "0810", Fatal, "a request names a workflow that does not exist";
+    RequestRunUnknown = "0811", Fatal, "a request names a run that does not exist";
+    RequestRunEnded = "0812", Fatal, "a run that has ended cannot be cancelled";
+    RequestNotAccepted = "0813", Retry, "Kafka did not confirm a request in time";
+    GatewayBusy = "0814", Retry, "the HTTP API holds as much as it may";
+    RunViewBehind = "0815", Retry, "the view of runs is still being read";
+    RunViewUnusable = "0816", Fatal, "the view of runs cannot be kept in its directory";
+    GatewayInternal = "0817", Fatal, "the HTTP API failed in an unforeseen way";
 }
 
 impl fmt::Display for Code {

@@ -190,3 +190,22 @@ impl Event for UnreadableState<'_> {
         tracing::error!(stage = self.stage, place = %self.place, error = %self.error, code = self.error.code().id(), "state record left alone");
     }
 }
+
+pub(crate) struct StageRestarted<'a> {
+    pub(crate) stage: &'a str,
+    pub(crate) error: &'a StreamError,
+    pub(crate) wait: Duration,
+}
+
+impl Event for StageRestarted<'_> {
+    fn emit(self) {
+        metrics::STAGE_RESTARTS.with_label_values(&[self.stage]).inc();
+        tracing::error!(
+            stage = self.stage,
+            code = self.error.code().id(),
+            error = %self.error,
+            wait_milliseconds = self.wait.as_millis() as u64,
+            "stage failed and is built anew"
+        );
+    }
+}

@@ -133,6 +133,19 @@ impl HomeSite {
         self.tasks.spawn(work);
     }
 
+    /// Writes `effects` and then `changelog`, so that the changelog never speaks of effects that are
+    /// not there.
+    ///
+    /// # Errors
+    /// As [`HomeSite::emit`]. Effects may have been written without the changelog: they are written
+    /// again, under the same ids, after a restore.
+    pub async fn commit(&self, effects: Vec<OutRecord>, changelog: Vec<OutRecord>) -> Result<(), EmitError> {
+        if !effects.is_empty() {
+            self.emit(effects).await?;
+        }
+        self.emit(changelog).await
+    }
+
     /// Writes records on behalf of this home and waits until they are confirmed.
     ///
     /// # Errors

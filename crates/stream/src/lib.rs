@@ -18,6 +18,7 @@ mod retry;
 mod settings;
 pub mod sharded;
 mod stage;
+mod supervise;
 mod tail;
 
 pub use dead_letter::DeadLetter;
@@ -30,4 +31,5 @@ pub use restore::{StateRecord, restore_partitions};
 pub use retry::Backoff;
 pub use settings::{KafkaSettings, RuntimeSettings};
 pub use stage::{Outcome, Stage, StageError};
+pub use supervise::supervise;
 pub use tail::{Tail, TailFrom, Tailed, TailedRecord};

@@ -1,6 +1,7 @@
 //! Reading whole topics without a group: definitions, schemas, views, cancel notices.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,12 +18,17 @@ use crate::error::StreamError;
 use crate::record::copy_headers;
 use crate::settings::KafkaSettings;
 
+/// Most bytes of records that wait to be taken; one larger record waits alone.
+const WAITING_BYTES: usize = 16 << 20;
+
 /// Where a tail starts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TailFrom {
     Beginning,
     /// Only what is written from now on.
     End,
+    /// The next offset to read, by partition; partitions that are not named start at their beginning.
+    Offsets(BTreeMap<i32, i64>),
 }
 
 /// A record of a tailed topic.
@@ -36,6 +42,13 @@ pub struct TailedRecord {
     pub headers: Headers,
 }
 
+impl TailedRecord {
+    /// Bytes held by this record.
+    fn size(&self) -> usize {
+        self.key.as_ref().map_or(0, Bytes::len) + self.value.as_ref().map_or(0, Bytes::len) + self.headers.size()
+    }
+}
+
 /// What a tail delivers.
 #[derive(Debug)]
 pub enum Tailed {
@@ -47,6 +60,7 @@ pub enum Tailed {
 /// A running tail; ends when dropped.
 pub struct Tail {
     records: Receiver<Tailed>,
+    room: Arc<Room>,
     stop: CancellationToken,
 }
 
@@ -63,25 +77,31 @@ impl Tail {
         let (sender, records) = channel(1024);
         let topic_name = topic.to_owned();
         let stopped = stop.clone();
+        let room = Arc::new(Room::default());
+        let entered = room.clone();
         let started = tokio::task::spawn_blocking(move || -> Result<(), StreamError> {
             let failed = |error: KafkaError| StreamError::Restore { place: topic_name.clone(), reason: error.to_string() };
             let consumer: BaseConsumer = config.create().map_err(failed)?;
-            let partitions = assign_all(&consumer, &topic_name, from).map_err(failed)?;
+            let partitions = assign_all(&consumer, &topic_name, &from).map_err(failed)?;
             std::thread::Builder::new()
                 .name("tail".to_owned())
-                .spawn(move || follow(&consumer, partitions, &sender, &stopped))
+                .spawn(move || follow(&consumer, partitions, &sender, &entered, &stopped))
                 .map_err(|error| StreamError::Restore { place: topic_name.clone(), reason: error.to_string() })?;
             Ok(())
         });
         started.await.unwrap_or_else(|error| {
             Err(StreamError::Restore { place: topic.to_owned(), reason: error.to_string() })
         })?;
-        Ok(Self { records, stop })
+        Ok(Self { records, room, stop })
     }
 
     /// The next record or sign; `None` when the tail has ended.
     pub async fn next(&mut self) -> Option<Tailed> {
-        self.records.recv().await
+        let tailed = self.records.recv().await;
+        if let Some(Tailed::Record(record)) = &tailed {
+            self.room.leave(record.size());
+        }
+        tailed
     }
 }
 
@@ -91,7 +111,36 @@ impl Drop for Tail {
     }
 }
 
-fn assign_all(consumer: &BaseConsumer, topic: &str, from: TailFrom) -> Result<HashSet<i32>, KafkaError> {
+/// Bounds the bytes of the records between the consumer and whoever reads the tail.
+#[derive(Default)]
+struct Room {
+    used: Mutex<usize>,
+    freed: Condvar,
+}
+
+impl Room {
+    /// Waits for room; false when the tail was stopped meanwhile.
+    fn enter(&self, bytes: usize, stop: &CancellationToken) -> bool {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        while *used > 0 && *used + bytes > WAITING_BYTES {
+            if stop.is_cancelled() {
+                return false;
+            }
+            let waited = self.freed.wait_timeout(used, Duration::from_millis(100));
+            used = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        *used += bytes;
+        true
+    }
+
+    fn leave(&self, bytes: usize) {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        *used = used.saturating_sub(bytes);
+        self.freed.notify_all();
+    }
+}
+
+fn assign_all(consumer: &BaseConsumer, topic: &str, from: &TailFrom) -> Result<HashSet<i32>, KafkaError> {
     let metadata = consumer.fetch_metadata(Some(topic), Duration::from_secs(10))?;
     let partitions: HashSet<i32> = metadata
         .topics()
@@ -102,19 +151,26 @@ fn assign_all(consumer: &BaseConsumer, topic: &str, from: TailFrom) -> Result<Ha
     if partitions.is_empty() {
         return Err(KafkaError::MetadataFetch(rdkafka::error::RDKafkaErrorCode::UnknownTopicOrPartition));
     }
-    let start = match from {
+    let start = |partition: &i32| match from {
         TailFrom::Beginning => Offset::Beginning,
         TailFrom::End => Offset::End,
+        TailFrom::Offsets(offsets) => offsets.get(partition).map_or(Offset::Beginning, |next| Offset::Offset(*next)),
     };
     let mut list = TopicPartitionList::new();
     for partition in &partitions {
-        list.add_partition_offset(topic, *partition, start)?;
+        list.add_partition_offset(topic, *partition, start(partition))?;
     }
     consumer.assign(&list)?;
     Ok(partitions)
 }
 
-fn follow(consumer: &BaseConsumer, mut behind: HashSet<i32>, sender: &Sender<Tailed>, stop: &CancellationToken) {
+fn follow(
+    consumer: &BaseConsumer,
+    mut behind: HashSet<i32>,
+    sender: &Sender<Tailed>,
+    room: &Room,
+    stop: &CancellationToken,
+) {
     while !stop.is_cancelled() {
         let tailed = match consumer.poll(Duration::from_millis(100)) {
             None => continue,
@@ -130,7 +186,8 @@ fn follow(consumer: &BaseConsumer, mut behind: HashSet<i32>, sender: &Sender<Tai
                 continue;
             }
         };
-        if sender.blocking_send(tailed).is_err() {
+        let bytes = if let Tailed::Record(record) = &tailed { record.size() } else { 0 };
+        if !room.enter(bytes, stop) || sender.blocking_send(tailed).is_err() {
             return;
         }
     }

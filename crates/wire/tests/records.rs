@@ -74,6 +74,7 @@ async fn every_record_is_read_back_as_it_was_written() {
     survives(&codec, StepFailed {
         at: at(), batch: None, error: error().expect("some"), retry_at: Some(5), failed_at: 4,
     }).await;
+    survives(&codec, StepSkipped { at: at(), skipped_at: 4 }).await;
     survives(&codec, ExtractRequest { at: at(), deadline: 7, context: context(), requested_at: 6 }).await;
     survives(&codec, StageBatch {
         at: at(), batch: BatchNumber(0), deadline: 7,
@@ -99,7 +100,7 @@ async fn every_record_is_read_back_as_it_was_written() {
     }).await;
     survives(&codec, Extraction {
         at: at(), deadline: 1, context: context(), cursor: Some("{}".into()), page_batches: 1,
-        next_batch: BatchNumber(7), items: 700, ended: false, failed: false, tries: 0, updated_at: 1, traceparent: None,
+        next_batch: BatchNumber(7), items: 700, ended: false, failed: false, tries: 0, retry_at: Some(8), requested_at: 1, updated_at: 1, traceparent: None,
     }).await;
     survives(&codec, prunella_wire::records::WorkflowVersion {
         workspace: workspace(), workflow: workflow(), version: WorkflowVersion(1), digest: "d".into(),

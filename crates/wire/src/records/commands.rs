@@ -62,6 +62,13 @@ pub struct StepFailed {
     pub failed_at: i64,
 }
 
+/// The condition of a step is not true: it counts as done, without items.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepSkipped {
+    pub at: StepRef,
+    pub skipped_at: i64,
+}
+
 /// Busy stages stop working for this run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CancelNotice {

@@ -12,7 +12,7 @@ use prunella_model::{Attempt, Code, RunId, StepId, WorkflowName, WorkflowRef, Wo
 
 use crate::schema::control_records;
 
-pub use commands::{BatchResult, CancelNotice, CancelRun, ExtractionEnded, StartRun, StepFailed};
+pub use commands::{BatchResult, CancelNotice, CancelRun, ExtractionEnded, StartRun, StepFailed, StepSkipped};
 pub use log::{AuditEvent, RunEvent};
 pub use stage::{ExtractRequest, RunContext, StageBatch, StageItem, StepOutputs};
 pub use state::{
@@ -35,6 +35,7 @@ control_records! {
     StartRun => "start_run",
     StepFailed => "step_failed",
     StepOutput => "step_output",
+    StepSkipped => "step_skipped",
     StepState => "step_state",
     WorkflowLive => "workflow_live",
     WorkflowVersion => "workflow_version",

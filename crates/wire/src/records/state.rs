@@ -171,6 +171,10 @@ pub struct Extraction {
     pub failed: bool,
     /// Times the page at the cursor was put off.
     pub tries: i32,
+    /// Put off until the orchestrator asks again.
+    pub retry_at: Option<i64>,
+    /// The time that the expressions of the step see.
+    pub requested_at: i64,
     pub updated_at: i64,
     pub traceparent: Option<String>,
 }

@@ -1,0 +1,6 @@
+//! What only a real Kafka decides.
+
+mod apply;
+mod check;
+mod connect;
+mod support;
