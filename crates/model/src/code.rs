@@ -96,6 +96,32 @@ codes! {
     ProduceFailed = "0307", Fatal, "a record could not be written to Kafka";
     StateUnreadable = "0308", Fatal, "a record of a state topic cannot be read";
 
+    // 04xx: sources
+    SourceUnreachable = "0401", Retry, "a source cannot be reached";
+    SourceTimeout = "0402", Retry, "a source did not answer in time";
+    SourceStatus = "0403", Retry, "a source answers with a temporary error";
+    SourceRefused = "0404", DeadLetter, "a source refuses the request";
+    SourceUnauthorized = "0405", DeadLetter, "a source does not accept the credentials";
+    SourceCut = "0406", Retry, "an answer was cut off";
+    SourceTooLarge = "0407", DeadLetter, "an answer is larger than its limit";
+    SourceNotJson = "0408", DeadLetter, "an answer is not JSON";
+    SourceEmpty = "0409", DeadLetter, "an answer has no body";
+    SourceRedirects = "0410", DeadLetter, "a source redirects too often";
+    SourceItems = "0411", DeadLetter, "the items or the cursor are not where the step expects them";
+    SourceLoop = "0412", DeadLetter, "the pages of a source go in a circle";
+    SourcePages = "0413", DeadLetter, "a source has more pages than allowed";
+    SourceUrl = "0414", DeadLetter, "an address or header of a request cannot be used";
+    SourceCharset = "0415", DeadLetter, "an answer is not in the character set it claims";
+    SourceCursor = "0416", DeadLetter, "a journaled position cannot be read";
+    SourceNesting = "0417", DeadLetter, "an answer is nested too deep";
+    SourceTls = "0418", DeadLetter, "the TLS connection to a source cannot be made";
+    SourceHtml = "0419", DeadLetter, "an answer is a web page instead of data";
+    SourceEncoding = "0420", DeadLetter, "an answer is compressed in a way that cannot be read";
+    SourceHalfJson = "0421", DeadLetter, "an answer ends in the middle of its JSON";
+    SourceForeignHost = "0422", DeadLetter, "a source leads to another host";
+    SourceRedirectLoop = "0423", DeadLetter, "a source redirects in a circle";
+    SourceRateLimit = "0424", Retry, "a source asks to be left alone for a while";
+
     // 05xx: mappings, expressions and templates
     MappingSyntax = "0501", Fatal, "a mapping or expression does not compile";
     MappingInput = "0502", DeadLetter, "the input of a mapping is not JSON";

@@ -257,6 +257,14 @@ pub struct ItemId {
     pub item: i32,
 }
 
+impl ItemId {
+    /// A number that is the same for the same item on every machine and in every release.
+    pub fn seed(&self) -> u64 {
+        let digest = Sha256::digest(self.to_string().as_bytes());
+        digest.iter().take(8).fold(0, |seed, byte| seed << 8 | u64::from(*byte))
+    }
+}
+
 impl fmt::Display for ItemId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}/{}/{}/{}", self.run, self.step, self.attempt, self.batch, self.item)

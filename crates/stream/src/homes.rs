@@ -114,6 +114,8 @@ pub struct HomeSite {
     /// Cancelled when the partition is revoked: background work stops at once.
     pub revoked: CancellationToken,
     tasks: TaskTracker,
+    /// Work is started from delivery reports too, which run outside the runtime.
+    runtime: tokio::runtime::Handle,
     output: Output,
     handle: MemberHandle,
 }
@@ -130,7 +132,7 @@ pub enum EmitError {
 impl HomeSite {
     /// Runs background work that the revocation of the home waits for.
     pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
-        self.tasks.spawn(work);
+        self.tasks.spawn_on(work, &self.runtime);
     }
 
     /// Writes `effects` and then `changelog`, so that the changelog never speaks of effects that are
@@ -241,8 +243,13 @@ impl<H: Homes> Driver<H> {
         let mut stopping = false;
         loop {
             let timer = self.until_next_timer();
+            if timer.is_zero() {
+                // Under constant load the timer below would never get its turn.
+                self.fire_timers().await;
+            }
             tokio::select! {
                 biased;
+                Some(homes) = restored.recv() => self.homes_restored(homes).await?,
                 event = member.events.recv() => match event {
                     Some(MemberEvent::Record(record)) => self.record(record).await?,
                     Some(MemberEvent::Assigned(partitions)) => self.assigned(&partitions)?,
@@ -250,7 +257,6 @@ impl<H: Homes> Driver<H> {
                     Some(MemberEvent::Failed(error)) => return Err(error),
                     None => return Ok(()),
                 },
-                Some(homes) = restored.recv() => self.homes_restored(homes).await?,
                 () = tokio::time::sleep(timer) => self.fire_timers().await,
                 () = stop.cancelled(), if !stopping => {
                     stopping = true;
@@ -269,6 +275,7 @@ impl<H: Homes> Driver<H> {
                 partition: source.partition,
                 revoked: CancellationToken::new(),
                 tasks: TaskTracker::new(),
+                runtime: tokio::runtime::Handle::current(),
                 output: self.output.clone(),
                 handle: self.handle.clone(),
             };

@@ -29,7 +29,7 @@ pub use output::{Output, OutputError};
 pub use record::{OutRecord, Record, TopicPartition};
 pub use restore::{StateRecord, restore_partitions};
 pub use retry::Backoff;
-pub use settings::{KafkaSettings, RuntimeSettings};
+pub use settings::{KafkaSettings, RuntimeSettings, secret};
 pub use stage::{Outcome, Stage, StageError};
 pub use supervise::supervise;
 pub use tail::{Tail, TailFrom, Tailed, TailedRecord};

@@ -117,7 +117,8 @@ impl KafkaSettings {
     }
 }
 
-fn secret(key: &str, value: &str) -> Result<String, StreamError> {
+/// Reads `env:NAME` from the environment and `file:/path` from a file; other values are themselves.
+pub fn secret(key: &str, value: &str) -> Result<String, StreamError> {
     if let Some(name) = value.strip_prefix("env:") {
         return std::env::var(name).map_err(|_| StreamError::OwnedSetting {
             key: format!("{key} ({value})"),

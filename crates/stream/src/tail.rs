@@ -80,7 +80,8 @@ impl Tail {
         let room = Arc::new(Room::default());
         let entered = room.clone();
         let started = tokio::task::spawn_blocking(move || -> Result<(), StreamError> {
-            let failed = |error: KafkaError| StreamError::Restore { place: topic_name.clone(), reason: error.to_string() };
+            let failed =
+                |error: KafkaError| StreamError::Restore { place: topic_name.clone(), reason: error.to_string() };
             let consumer: BaseConsumer = config.create().map_err(failed)?;
             let partitions = assign_all(&consumer, &topic_name, &from).map_err(failed)?;
             std::thread::Builder::new()
@@ -89,9 +90,9 @@ impl Tail {
                 .map_err(|error| StreamError::Restore { place: topic_name.clone(), reason: error.to_string() })?;
             Ok(())
         });
-        started.await.unwrap_or_else(|error| {
-            Err(StreamError::Restore { place: topic.to_owned(), reason: error.to_string() })
-        })?;
+        started
+            .await
+            .unwrap_or_else(|error| Err(StreamError::Restore { place: topic.to_owned(), reason: error.to_string() }))?;
         Ok(Self { records, room, stop })
     }
 

@@ -81,6 +81,11 @@ metrics! {
     ITEMS_VALID: IntCounterVec = counters("prunella_items_valid_total", "Items that were valid.", &["workspace", "workflow"]);
     ITEMS_INVALID: IntCounterVec = counters("prunella_items_invalid_total", "Items that could not be mapped or were not valid.", &["workspace", "workflow", "code"]);
     MAPPING_CACHE: IntCounterVec = counters("prunella_mapping_cache_total", "Look-ups of compiled mappings.", &["result"]);
+    GATEWAY_REQUESTS: IntCounterVec = counters("prunella_gateway_requests_total", "Requests to the HTTP API.", &["method", "route", "status"]);
+    GATEWAY_SECONDS: HistogramVec = seconds("prunella_gateway_request_seconds", "Time from a request to the head of its answer, waiting for runs included.", &["method", "route"]);
+    RUNVIEW_RECORDS: IntCounter = counter("prunella_runview_records_total", "Records taken into the view of runs.");
+    RUNVIEW_LAG: IntGauge = gauge("prunella_runview_lag_records", "Records between the view of runs and the ends of its topics, at most.");
+    RUNVIEW_REBUILDS: IntCounter = counter("prunella_runview_rebuilds_total", "Times the view of runs was rebuilt from its topics.");
     BAD_STATE: IntCounter = counter("prunella_unreadable_state_records_total", "Records of state topics that could not be read and were left alone.");
 }
 

@@ -157,6 +157,21 @@ impl Opened<'_> {
         self.writer.name == T::NAME
     }
 
+    /// The record as JSON, whatever its type, for people. Bytes that are text are shown as text.
+    ///
+    /// # Errors
+    /// [`WireError::Decode`] when the body does not fit its schema.
+    pub fn to_json(&self) -> Result<serde_json::Value, WireError> {
+        let failed = |error: apache_avro::Error| WireError::Decode {
+            writer: self.writer.name.clone(),
+            reader: "JSON",
+            reason: error.to_string(),
+        };
+        let reader = GenericDatumReader::builder(&self.writer.schema).build().map_err(failed)?;
+        let mut body = self.body;
+        Ok(json_of(reader.read_value(&mut body).map_err(failed)?))
+    }
+
     /// Reads the record, resolving the writer's schema to this release's where they differ.
     pub fn read<T: ControlRecord>(&self) -> Result<T, WireError> {
         if !self.is::<T>() {
@@ -180,6 +195,28 @@ impl Opened<'_> {
         }
         .map_err(|error| failed(error.to_string()))?;
         if body.is_empty() { Ok(record) } else { Err(failed(format!("{} bytes are left over", body.len()))) }
+    }
+}
+
+fn json_of(value: apache_avro::types::Value) -> serde_json::Value {
+    use apache_avro::types::Value as Avro;
+    match value {
+        Avro::Null => serde_json::Value::Null,
+        Avro::Boolean(value) => value.into(),
+        Avro::Int(value) => value.into(),
+        Avro::Long(value) | Avro::TimestampMillis(value) => value.into(),
+        Avro::Float(value) => value.into(),
+        Avro::Double(value) => value.into(),
+        Avro::String(text) | Avro::Enum(_, text) => text.into(),
+        Avro::Bytes(bytes) | Avro::Fixed(_, bytes) => match String::from_utf8(bytes) {
+            Ok(text) => text.into(),
+            Err(error) => format!("<{} bytes>", error.as_bytes().len()).into(),
+        },
+        Avro::Union(_, inner) => json_of(*inner),
+        Avro::Array(items) => items.into_iter().map(json_of).collect(),
+        Avro::Map(fields) => fields.into_iter().map(|(name, value)| (name, json_of(value))).collect(),
+        Avro::Record(fields) => fields.into_iter().map(|(name, value)| (name, json_of(value))).collect(),
+        other => format!("{other:?}").into(),
     }
 }
 

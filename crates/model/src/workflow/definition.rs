@@ -96,7 +96,8 @@ pub struct TriggerExtract {}
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct HttpExtract {
-    /// Address; `{{ … }}` holds JSONata over `trigger`, `steps` and `run`, percent-encoded where it stands.
+    /// Address; `{{ … }}` holds JSONata over `trigger`, `steps` and `run`, percent-encoded where it stands
+    /// (at the very start it gives scheme and host and is taken as it is).
     pub url: String,
     /// Request method.
     #[serde(default)]

@@ -1,0 +1,74 @@
+//! What the expressions of a step read: `{trigger, steps, run}`.
+
+use prunella_mapping::{Bindings, EvalError, Input, Moment};
+use prunella_model::ItemId;
+use prunella_wire::records::{RunContext, StepRef};
+use prunella_wire::{ClaimStore, WireError};
+
+/// The context as JSON text, each part byte for byte as it was written.
+pub struct ContextDocument {
+    trigger: String,
+    steps: String,
+    run: String,
+}
+
+impl ContextDocument {
+    /// Fetches what is stored outside the record, at most `limit` bytes of it in all.
+    pub async fn load(claims: &ClaimStore, at: &StepRef, context: &RunContext, limit: u64) -> Result<Self, WireError> {
+        const KEY: &str = "limits.max-context-bytes";
+        let trigger = text(claims.fetch(&context.trigger, limit, KEY).await?)?;
+        let mut left = limit.saturating_sub(trigger.len() as u64);
+        let mut steps = String::from("{");
+        for outputs in &context.steps {
+            if steps.len() > 1 {
+                steps.push(',');
+            }
+            steps.push_str(&serde_json::Value::from(outputs.step.as_str()).to_string());
+            steps.push_str(":[");
+            let start = steps.len();
+            for payload in &outputs.outputs {
+                let array = text(claims.fetch(payload, left, KEY).await?)?;
+                left = left.saturating_sub(array.len() as u64);
+                let items = array.trim().strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or_default();
+                if !items.trim().is_empty() {
+                    if steps.len() > start {
+                        steps.push(',');
+                    }
+                    steps.push_str(items);
+                }
+            }
+            steps.push(']');
+        }
+        steps.push('}');
+        let run = serde_json::json!({
+            "id": at.run, "workflow": at.workflow, "version": at.version, "workspace": at.workspace,
+        });
+        Ok(Self { trigger, steps, run: run.to_string() })
+    }
+
+    /// The document as one JSON text, the root of templates and conditions.
+    pub fn text(&self) -> String {
+        format!("{{\"trigger\":{},\"steps\":{},\"run\":{}}}", self.trigger, self.steps, self.run)
+    }
+
+    /// The same as `$trigger`, `$steps` and `$run`, for mappings.
+    pub fn bindings(&self) -> Result<Bindings, EvalError> {
+        Ok(Bindings::new()
+            .with("trigger", Input::from_json(&self.trigger)?)
+            .with("steps", Input::from_json(&self.steps)?)
+            .with("run", Input::from_json(&self.run)?))
+    }
+}
+
+fn text(bytes: bytes::Bytes) -> Result<String, WireError> {
+    String::from_utf8(bytes.into()).map_err(|error| WireError::Decode {
+        writer: "payload".to_owned(),
+        reader: "JSON text",
+        reason: error.to_string(),
+    })
+}
+
+/// Clock and seed of one item: the same whenever the same record is processed again.
+pub fn moment_of(item: &ItemId, record_timestamp: i64) -> Moment {
+    Moment::new(record_timestamp, item.seed())
+}

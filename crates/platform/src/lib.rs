@@ -1,0 +1,12 @@
+//! What the services of a process share: clients, codec, catalog; and how a stage finds the
+//! definition and the context of the work it is handed.
+
+mod cancelled;
+mod context;
+mod platform;
+mod work;
+
+pub use cancelled::CancelledRuns;
+pub use context::{ContextDocument, moment_of};
+pub use platform::Platform;
+pub use work::{StepWork, step_failed};

@@ -1,0 +1,3 @@
+//! Stand-ins for the outside world, over real sockets: for tests and for `prunella demo`.
+
+pub mod source;

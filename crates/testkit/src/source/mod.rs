@@ -1,0 +1,11 @@
+//! Sources to extract from.
+
+mod catalogue;
+mod hostile;
+mod hostile_answers;
+mod pages;
+mod shop;
+
+pub use catalogue::{customer, is_bad, order};
+pub use hostile::{Hostility, HostileServer};
+pub use shop::{BadDay, Shop, ShopConfig, ShopHandle};

@@ -1,0 +1,23 @@
+//! Workflow files: read, checked as a whole, and turned into a plan that services execute.
+
+mod check;
+mod document;
+mod files;
+mod graph;
+mod json_schema;
+mod limits;
+mod load;
+mod plan;
+mod problem;
+mod reads;
+mod schema;
+mod shape;
+mod suggest;
+
+pub use limits::Limits;
+pub use load::{Loaded, canonical, load, load_dir, load_str};
+pub use plan::{
+    PageStrategy, Plan, PlannedExtract, PlannedHttp, PlannedOutput, PlannedPagination, PlannedStep,
+};
+pub use problem::{Place, Problem, Problems};
+pub use schema::workflow_schema;

@@ -1,0 +1,270 @@
+//! From a definition to its plan.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use prunella_mapping::{CompileError, Expression};
+use prunella_model::workflow::{Mapping, OnInvalid, Output, SchemaSource, Step, Workflow};
+use prunella_model::{Code, StepId};
+
+use super::{Plan, PlannedExtract, PlannedOutput, PlannedStep};
+use crate::check;
+use crate::document::Document;
+use crate::files::Files;
+use crate::graph::Graph;
+use crate::json_schema;
+use crate::limits::Limits;
+use crate::problem::Problems;
+use crate::reads::{Reads, reads_context};
+use crate::shape;
+
+impl Plan {
+    /// Compiles a definition that has its mappings and schemas inside.
+    ///
+    /// Errors: everything that [`crate::load`] would report, with places in the definition printed as JSON: a definition
+    /// may have been stored by a release that allowed more.
+    pub fn compile(workflow: &Workflow, limits: &Limits) -> Result<Self, Problems> {
+        let document = printed(workflow, limits)?;
+        let mut problems = shape::check(&document);
+        let (found, _) = check::check(&document, &mut Files::new(None, limits), limits);
+        problems.extend(found);
+        Problems::check(problems)?;
+        Compiler {
+            document: &document,
+            workflow,
+        }
+        .plan()
+    }
+}
+
+fn printed(workflow: &Workflow, limits: &Limits) -> Result<Document, Problems> {
+    let name = format!("workflow {}", workflow.workflow);
+    let text = serde_json::to_string_pretty(workflow).unwrap_or_default();
+    // JSON may hold these as they are, YAML only escaped.
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\u{7f}'..='\u{9f}'
+            | '\u{2028}'
+            | '\u{2029}'
+            | '\u{feff}'
+            | '\u{fffe}'
+            | '\u{ffff}' => {
+                escaped.push_str(&format!("\\u{:04x}", u32::from(c)));
+            }
+            c => escaped.push(c),
+        }
+    }
+    Document::read(&name, &escaped, limits)
+}
+
+struct Compiler<'a> {
+    document: &'a Document,
+    workflow: &'a Workflow,
+}
+
+impl Compiler<'_> {
+    fn plan(&self) -> Result<Plan, Problems> {
+        let steps = &self.workflow.steps;
+        let file_index: HashMap<_, _> = steps
+            .iter()
+            .enumerate()
+            .map(|(at, step)| (&step.id, at))
+            .collect();
+        let needs = |step: &Step| {
+            step.needs
+                .iter()
+                .filter_map(|id| file_index.get(id).copied())
+                .collect()
+        };
+        let order = Graph::new(steps.iter().map(needs).collect()).order();
+        let index: HashMap<_, _> = order
+            .iter()
+            .enumerate()
+            .map(|(at, step)| (steps[*step].id.clone(), at))
+            .collect();
+        let sorted_needs: Vec<Vec<usize>> = order
+            .iter()
+            .map(|step| {
+                steps[*step]
+                    .needs
+                    .iter()
+                    .filter_map(|id| index.get(id).copied())
+                    .collect()
+            })
+            .collect();
+        let graph = Graph::new(sorted_needs.clone());
+
+        let mut planned = Vec::with_capacity(steps.len() + 1);
+        let mut reads = Vec::with_capacity(steps.len() + 1);
+        for (at, (step, needs)) in order.iter().zip(sorted_needs).enumerate() {
+            let (step, step_reads) =
+                self.step(*step, at, needs, graph.ancestors(at).into_iter().collect())?;
+            planned.push(step);
+            reads.push(step_reads);
+        }
+        let mut by_id = index;
+        let output = &self.workflow.output;
+        let key = output
+            .key
+            .as_ref()
+            .map(|text| self.expression(text, "/output/key"))
+            .transpose()?
+            .map(Arc::new);
+        let from = match (&output.from, &output.transform) {
+            (Some(from), None) => by_id.get(from).copied(),
+            (None, Some(transform)) => {
+                let (step, step_reads) = self.output_step(output, transform, planned.len())?;
+                by_id.insert(step.id.clone(), step.index);
+                planned.push(step);
+                reads.push(step_reads);
+                Some(planned.len() - 1)
+            }
+            _ => None,
+        };
+        let from = from.ok_or_else(|| self.broken("/output", "the source of the output"))?;
+        for later in 0..planned.len() {
+            for ancestor in planned[later].ancestors.clone() {
+                let wanted = reads[later].contains(planned[ancestor].id.as_str());
+                planned[ancestor].output_wanted |= wanted;
+            }
+        }
+        Ok(Plan {
+            workflow: self.workflow.clone(),
+            steps: planned,
+            by_id,
+            output: PlannedOutput { from, key },
+        })
+    }
+
+    fn step(
+        &self,
+        position: usize,
+        index: usize,
+        needs: Vec<usize>,
+        ancestors: Vec<usize>,
+    ) -> Result<(PlannedStep, Reads), Problems> {
+        let step = &self.workflow.steps[position];
+        let at = |field: &str| format!("/steps/{position}/{field}");
+        let when = step
+            .when
+            .as_ref()
+            .map(|text| self.expression(text, &at("when")))
+            .transpose()?;
+        let extract = PlannedExtract::compile(&step.extract)
+            .map_err(|error| self.uncompilable(&at("extract"), &error))?
+            .ok_or_else(|| self.broken(&at("extract"), "the source of the step"))?;
+        let transform = step
+            .transform
+            .as_ref()
+            .map(|mapping| self.mapping(mapping, &at("transform")))
+            .transpose()?;
+        let schema = step
+            .schema
+            .as_ref()
+            .map(|schema| self.schema(schema, &at("schema")))
+            .transpose()?;
+        let mut reads = extract.step_reads();
+        if let Some(when) = &when {
+            reads.add(Reads::of_context(when));
+        }
+        if let Some(mapping) = &transform {
+            reads.add(Reads::of_mapping(mapping));
+        }
+        let context_wanted = extract.reads_context()
+            || transform
+                .as_ref()
+                .is_some_and(|mapping| reads_context(mapping));
+        let planned = PlannedStep {
+            index,
+            id: step.id.clone(),
+            needs,
+            ancestors,
+            when,
+            extract,
+            items: step.extract.items.clone(),
+            transform,
+            schema,
+            on_invalid: step.on_invalid,
+            ordered: step.ordered,
+            output_wanted: false,
+            context_wanted,
+        };
+        Ok((planned, reads))
+    }
+
+    /// The step that `output.transform` stands for. What it makes is one record, so nothing is left to pass on when it
+    /// is not valid, and the run fails.
+    fn output_step(
+        &self,
+        output: &Output,
+        transform: &Mapping,
+        index: usize,
+    ) -> Result<(PlannedStep, Reads), Problems> {
+        let transform = self.mapping(transform, "/output/transform")?;
+        let reads = Reads::of_context(&transform);
+        let schema = output
+            .schema
+            .as_ref()
+            .map(|schema| self.schema(schema, "/output/schema"))
+            .transpose()?;
+        let planned = PlannedStep {
+            index,
+            id: StepId::output(),
+            needs: (0..index).collect(),
+            ancestors: (0..index).collect(),
+            when: None,
+            extract: PlannedExtract::Context,
+            items: None,
+            transform: Some(transform),
+            schema,
+            on_invalid: OnInvalid::Fail,
+            ordered: false,
+            output_wanted: false,
+            context_wanted: true,
+        };
+        Ok((planned, reads))
+    }
+
+    fn mapping(&self, mapping: &Mapping, pointer: &str) -> Result<Arc<Expression>, Problems> {
+        match mapping {
+            Mapping::Inline(text) => self.expression(text, pointer).map(Arc::new),
+            Mapping::File(_) => Err(self.broken(pointer, "the text of the mapping")),
+        }
+    }
+
+    fn schema(
+        &self,
+        schema: &SchemaSource,
+        pointer: &str,
+    ) -> Result<Arc<jsonschema::Validator>, Problems> {
+        let SchemaSource::Inline(schema) = schema else {
+            return Err(self.broken(pointer, "the schema itself"));
+        };
+        json_schema::compile(&schema.clone().into())
+            .map(Arc::new)
+            .map_err(|error| {
+                self.document
+                    .at_value(Code::WorkflowSchema, pointer, error.to_string())
+                    .into()
+            })
+    }
+
+    fn expression(&self, text: &str, pointer: &str) -> Result<Expression, Problems> {
+        Expression::compile(text).map_err(|error| self.uncompilable(pointer, &error))
+    }
+
+    fn uncompilable(&self, pointer: &str, error: &CompileError) -> Problems {
+        let message = error.to_string();
+        self.document
+            .at_value(Code::WorkflowExpression, pointer, message)
+            .into()
+    }
+
+    fn broken(&self, pointer: &str, what: &str) -> Problems {
+        let message = format!("{what} is missing from the definition");
+        self.document
+            .at_value(Code::WorkflowShape, pointer, message)
+            .into()
+    }
+}

@@ -1,0 +1,78 @@
+//! A workflow in the form that services execute: everything compiled, steps in order, questions answered in advance.
+
+mod compile;
+mod extract;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use jsonschema::Validator;
+use prunella_mapping::Expression;
+use prunella_model::StepId;
+use prunella_model::workflow::{ItemsPath, OnInvalid, Workflow};
+
+pub use extract::{PageStrategy, PlannedExtract, PlannedHttp, PlannedPagination};
+
+/// The executable form of one workflow version. Share it in an [`Arc`].
+#[derive(Debug)]
+pub struct Plan {
+    pub(crate) workflow: Workflow,
+    pub(crate) steps: Vec<PlannedStep>,
+    pub(crate) by_id: HashMap<StepId, usize>,
+    pub(crate) output: PlannedOutput,
+}
+
+/// One step. Indices are positions in [`Plan::steps`].
+#[derive(Debug)]
+pub struct PlannedStep {
+    pub index: usize,
+    pub id: StepId,
+    /// Steps that must have ended before this one starts. Each has a smaller index.
+    pub needs: Vec<usize>,
+    /// The steps needed directly or through others, in ascending order.
+    pub ancestors: Vec<usize>,
+    /// Evaluated on the context document `{trigger, steps, run}`; the step is skipped unless it gives `true`.
+    pub when: Option<Expression>,
+    pub extract: PlannedExtract,
+    /// Where the items stand in an answer; without it the whole answer is one item.
+    pub items: Option<ItemsPath>,
+    /// Evaluated on each item, with `$trigger`, `$steps` and `$run` bound; without it items pass as they are.
+    pub transform: Option<Arc<Expression>>,
+    /// Asserted on each mapped item.
+    pub schema: Option<Arc<Validator>>,
+    pub on_invalid: OnInvalid,
+    pub ordered: bool,
+    /// Whether a later step or `output.transform` reads this step's output, so that it must be kept for the run.
+    pub output_wanted: bool,
+    /// Whether the step's own templates or mapping read `trigger`, `steps` or `run`.
+    pub context_wanted: bool,
+}
+
+/// Where validated records come from.
+#[derive(Debug)]
+pub struct PlannedOutput {
+    /// The step whose items go to the output topic; for `output.transform` the implicit last step `output`.
+    pub from: usize,
+    /// Evaluated on the validated record; without it the key is the run id.
+    pub key: Option<Arc<Expression>>,
+}
+
+impl Plan {
+    /// The definition this was compiled from.
+    pub fn workflow(&self) -> &Workflow {
+        &self.workflow
+    }
+
+    /// The steps, each after all that it needs.
+    pub fn steps(&self) -> &[PlannedStep] {
+        &self.steps
+    }
+
+    pub fn step(&self, id: &StepId) -> Option<&PlannedStep> {
+        self.steps.get(*self.by_id.get(id)?)
+    }
+
+    pub fn output(&self) -> &PlannedOutput {
+        &self.output
+    }
+}

@@ -1,0 +1,139 @@
+//! The extractions of one home partition, as `state.extractions` restores them.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use prunella_model::BatchNumber;
+use prunella_stream::homes::{Effects, Home, HomeSite};
+use prunella_stream::{OutRecord, Record, StageError};
+use prunella_telemetry::emit;
+use prunella_wire::TraceContext;
+use prunella_wire::records::{ExtractRequest, Extraction, ExtractionEnded};
+
+use crate::events::ExtractionResumed;
+use crate::job::{Job, Workshop};
+use crate::journal::{Entry, Journal, key_of};
+
+pub(crate) struct ExtractionHome {
+    site: HomeSite,
+    workshop: Arc<Workshop>,
+    journal: Journal,
+}
+
+impl ExtractionHome {
+    pub(crate) fn new(site: HomeSite, workshop: Arc<Workshop>) -> Self {
+        Self { site, workshop, journal: Journal::default() }
+    }
+
+    fn start(&self, extraction: Extraction) -> impl FnOnce() + Send + use<> {
+        let job = Job {
+            site: self.site.clone(),
+            workshop: self.workshop.clone(),
+            journal: self.journal.clone(),
+            extraction,
+        };
+        move || job.spawn()
+    }
+
+    fn resume(&self, extraction: Extraction) {
+        emit(ExtractionResumed { at: &extraction.at, next_batch: extraction.next_batch.0 });
+        self.start(extraction)();
+    }
+
+    /// The request is known: what it came to is told again, work that waits goes on, running work is left alone.
+    fn asked_again(&self, key: &str, now: i64) -> Result<Effects, StageError> {
+        let mut entries = self.journal.lock();
+        let Some(entry) = entries.get_mut(key) else { return Ok(Effects::none()) };
+        if entry.running || entry.extraction.failed {
+            return Ok(Effects::none());
+        }
+        let extraction = entry.extraction.clone();
+        if !extraction.ended {
+            entry.running = true;
+            drop(entries);
+            self.resume(Extraction { retry_at: None, ..extraction });
+            return Ok(Effects::none());
+        }
+        drop(entries);
+        let ended = ExtractionEnded {
+            at: extraction.at,
+            batches: extraction.next_batch.0,
+            items: extraction.items,
+            ended_at: now,
+        };
+        Ok(Effects::of(vec![self.workshop.progress(&ended.at.run.clone(), &ended)?]))
+    }
+}
+
+impl Home for ExtractionHome {
+    type Command = ExtractRequest;
+
+    async fn apply(&mut self, key: &Bytes, value: Option<Bytes>) -> Result<(), String> {
+        let key = String::from_utf8(key.to_vec()).map_err(|_| "the key is not text".to_owned())?;
+        let Some(value) = value else {
+            self.journal.lock().remove(&key);
+            return Ok(());
+        };
+        let decoded = self.workshop.platform.codec.decode::<Extraction>(&value).await;
+        let extraction = decoded.map_err(|error| error.to_string())?;
+        self.journal.lock().insert(key, Entry { extraction, running: false });
+        Ok(())
+    }
+
+    fn restored(&mut self, now: i64) -> Effects {
+        let mut unfinished = Vec::new();
+        for entry in self.journal.lock().values_mut() {
+            let extraction = &entry.extraction;
+            let waits = extraction.retry_at.is_some();
+            if !extraction.ended && !extraction.failed && !waits && extraction.deadline > now {
+                entry.running = true;
+                unfinished.push(extraction.clone());
+            }
+        }
+        for extraction in unfinished {
+            self.resume(extraction);
+        }
+        Effects::none()
+    }
+
+    fn handle(&mut self, request: ExtractRequest, record: &Record, now: i64) -> Result<Effects, StageError> {
+        let key = key_of(&request.at);
+        if self.journal.lock().contains_key(&key) {
+            return self.asked_again(&key, now);
+        }
+        // The run has ended: nobody waits for this step.
+        if now > request.deadline || self.workshop.cancelled.contains(&request.at.run) {
+            return Ok(Effects::none());
+        }
+        let extraction = Extraction {
+            at: request.at,
+            deadline: request.deadline,
+            context: request.context,
+            cursor: None,
+            page_batches: 0,
+            next_batch: BatchNumber(0),
+            items: 0,
+            ended: false,
+            failed: false,
+            tries: 0,
+            retry_at: None,
+            requested_at: request.requested_at,
+            updated_at: now,
+            traceparent: TraceContext::of(&record.headers).map(|trace| trace.to_string()),
+        };
+        let journaled = self.workshop.journal_record(self.site.partition, &extraction)?;
+        self.journal.lock().insert(key, Entry { extraction: extraction.clone(), running: true });
+        Ok(Effects { records: vec![journaled], then: Some(Box::new(self.start(extraction))) })
+    }
+
+    fn next_timer(&self) -> Option<i64> {
+        self.journal.next_forgotten()
+    }
+
+    fn on_timer(&mut self, now: i64) -> Effects {
+        let topic: Arc<str> = self.workshop.platform.topics.state_extractions().into();
+        let tombstone = |key| OutRecord::tombstone(topic.clone(), key).to_partition(self.site.partition);
+        Effects::of(self.journal.take_forgotten(now).into_iter().map(tombstone).collect())
+    }
+}

@@ -1,0 +1,263 @@
+//! One extraction at work: page after page, batches out, journal written, until the source has no more.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use tokio::sync::Semaphore;
+
+use prunella_mapping::{Bindings, Input, Limits, Moment};
+use prunella_model::{BatchNumber, ByteSize, Code, RunId};
+use prunella_platform::{CancelledRuns, ContextDocument, Platform, StepWork, step_failed};
+use prunella_sources::HttpClient;
+use prunella_stream::homes::{EmitError, HomeSite, now_millis};
+use prunella_stream::{OutRecord, StageError};
+use prunella_telemetry::emit;
+use prunella_wire::records::{ErrorInfo, Extraction, ExtractionEnded, StageBatch, StageItem, StepSkipped};
+use prunella_wire::{ControlRecord, Headers, TraceContext, WireError, names};
+
+use crate::batches::cut;
+use crate::events::{ExtractionFailed, PageFetched};
+use crate::journal::Journal;
+use crate::pages::{PageError, Pages};
+use crate::settings::ExtractorSettings;
+
+/// What the extractions of a process share.
+pub(crate) struct Workshop {
+    pub(crate) platform: Platform,
+    pub(crate) cancelled: Arc<CancelledRuns>,
+    pub(crate) client: HttpClient,
+    pub(crate) settings: ExtractorSettings,
+    pub(crate) limits: Limits,
+    pub(crate) max_context_bytes: ByteSize,
+    pub(crate) turns: Semaphore,
+}
+
+impl Workshop {
+    pub(crate) fn journal_record(&self, home: i32, extraction: &Extraction) -> Result<OutRecord, WireError> {
+        let topic = self.platform.topics.state_extractions();
+        let value = self.platform.codec.encode(&topic, extraction)?;
+        Ok(OutRecord::new(topic, crate::journal::key_of(&extraction.at), value).to_partition(home))
+    }
+
+    pub(crate) fn progress<T: ControlRecord>(&self, run: &RunId, result: &T) -> Result<OutRecord, WireError> {
+        let topic = self.platform.topics.stage_progress();
+        let value = self.platform.codec.encode(&topic, result)?;
+        Ok(OutRecord::new(topic, run.to_string(), value))
+    }
+}
+
+/// Why a job ends before its source does.
+enum Stop {
+    /// The partition moved, the run ended or Kafka is away: nothing is to be said.
+    Quiet,
+    /// The step fails, or is put off.
+    Failed { error: ErrorInfo, retry_at: Option<i64> },
+}
+
+impl From<EmitError> for Stop {
+    fn from(error: EmitError) -> Self {
+        match error {
+            EmitError::Output(prunella_stream::OutputError::TooLarge { topic, bytes }) => {
+                let message = format!("a batch of {bytes} bytes is too large for {topic}; lower extractor.batch-bytes");
+                Self::Failed { error: ErrorInfo::new(Code::RecordTooLarge, message), retry_at: None }
+            }
+            EmitError::Output(_) | EmitError::Revoked => Self::Quiet,
+        }
+    }
+}
+
+impl From<WireError> for Stop {
+    fn from(error: WireError) -> Self {
+        Self::Failed { error: ErrorInfo::new(error.code(), error.to_string()), retry_at: None }
+    }
+}
+
+impl From<StageError> for Stop {
+    fn from(error: StageError) -> Self {
+        Self::Failed { error: ErrorInfo::new(error.code, error.message), retry_at: None }
+    }
+}
+
+impl From<PageError> for Stop {
+    fn from(error: PageError) -> Self {
+        Self::Failed { error: ErrorInfo::new(error.code, error.message), retry_at: error.retry_at }
+    }
+}
+
+pub(crate) struct Job {
+    pub(crate) site: HomeSite,
+    pub(crate) workshop: Arc<Workshop>,
+    pub(crate) journal: Journal,
+    pub(crate) extraction: Extraction,
+}
+
+impl Job {
+    pub(crate) fn spawn(mut self) {
+        let site = self.site.clone();
+        site.spawn(async move {
+            let revoked = self.site.revoked.clone();
+            let cancelled = self.workshop.cancelled.clone();
+            let run = self.extraction.at.run.clone();
+            let done = tokio::select! {
+                done = self.work() => done,
+                () = revoked.cancelled() => Err(Stop::Quiet),
+                () = cancelled.cancelled(&run) => Err(Stop::Quiet),
+            };
+            if let Err(Stop::Failed { error, retry_at }) = done {
+                self.fail(error, retry_at).await;
+            }
+            self.journal.stopped(&self.extraction.at);
+        });
+    }
+
+    async fn work(&mut self) -> Result<(), Stop> {
+        let workshop = self.workshop.clone();
+        // Closed by nobody; a turn is given back when the job ends.
+        let Ok(_turn) = workshop.turns.acquire().await else { return Err(Stop::Quiet) };
+        let work = StepWork::find(&workshop.platform, &self.extraction.at).await?;
+        let at = self.extraction.at.clone();
+        let limit = workshop.max_context_bytes.bytes();
+        let context = ContextDocument::load(&workshop.platform.claims, &at, &self.extraction.context, limit).await?;
+        let document = Input::from_json(&context.text()).map_err(PageError::from)?;
+        let moment = Moment::new(self.extraction.requested_at, 0);
+        if !self.condition_holds(&work, &document, moment)? {
+            return self.skip().await;
+        }
+        let pages = Pages::open(&workshop, &work, &self.extraction.context, &context, &document, moment).await?;
+        drop((context, document));
+        while !self.extraction.ended {
+            let started = Instant::now();
+            let page = pages.page(self.extraction.cursor.as_deref()).await?;
+            emit(PageFetched { at: &at, items: page.items.len(), took: started.elapsed() });
+            self.send_page(&work, &page.items, page.next).await?;
+        }
+        let ended = ExtractionEnded {
+            at: at.clone(),
+            batches: self.extraction.next_batch.0,
+            items: self.extraction.items,
+            ended_at: now_millis(),
+        };
+        let progress = workshop.progress(&at.run, &ended)?.with_headers(self.trace_headers());
+        self.commit(vec![progress]).await
+    }
+
+    fn condition_holds(&self, work: &StepWork, document: &Input<'_>, moment: Moment) -> Result<bool, Stop> {
+        let Some(when) = &work.step().when else { return Ok(true) };
+        let failed = |message: String| Stop::Failed {
+            error: ErrorInfo::new(Code::ConditionFailed, format!("when: {}: {message}", when.source())),
+            retry_at: None,
+        };
+        let value = when
+            .evaluate_input(document, &Bindings::new(), moment, &self.workshop.limits)
+            .map_err(|error| failed(error.to_string()))?;
+        match value {
+            Some(serde_json::Value::Bool(holds)) => Ok(holds),
+            None => Ok(false),
+            Some(other) => Err(failed(format!("gives {other}; a condition gives true or false, wrap it in $boolean(…)"))),
+        }
+    }
+
+    async fn skip(&mut self) -> Result<(), Stop> {
+        let at = self.extraction.at.clone();
+        let skipped = StepSkipped { at: at.clone(), skipped_at: now_millis() };
+        self.extraction.ended = true;
+        let progress = self.workshop.progress(&at.run, &skipped)?;
+        self.commit(vec![progress]).await
+    }
+
+    /// Sends the batches of a page that were not sent before, a few at a time, and journals each few.
+    async fn send_page(&mut self, work: &StepWork, items: &[Bytes], next: Option<String>) -> Result<(), Stop> {
+        let settings = self.workshop.settings.clone();
+        let ranges = cut(items, settings.batch_items, settings.batch_bytes.as_usize());
+        let sent = usize::try_from(self.extraction.page_batches).unwrap_or(0).min(ranges.len());
+        let mut left = ranges[sent..].chunks(settings.journal_batches.max(1)).peekable();
+        while let Some(some) = left.next() {
+            let mut records = Vec::with_capacity(some.len());
+            for range in some {
+                let batch = self.batch(work, &items[range.clone()]).await?;
+                records.push(self.batch_record(work, &batch)?);
+                self.extraction.next_batch = BatchNumber(self.extraction.next_batch.0 + 1);
+                self.extraction.items += range.len() as i64;
+                self.extraction.page_batches += 1;
+            }
+            if left.peek().is_some() {
+                self.commit(records).await?;
+            } else {
+                self.turn_page(next.clone());
+                return self.commit(records).await;
+            }
+        }
+        self.turn_page(next);
+        self.commit(Vec::new()).await
+    }
+
+    fn turn_page(&mut self, next: Option<String>) {
+        self.extraction.page_batches = 0;
+        self.extraction.tries = 0;
+        self.extraction.retry_at = None;
+        self.extraction.ended = next.is_none();
+        self.extraction.cursor = next;
+    }
+
+    async fn batch(&self, work: &StepWork, items: &[Bytes]) -> Result<StageBatch, Stop> {
+        let extraction = &self.extraction;
+        let now = now_millis();
+        let mut staged = Vec::with_capacity(items.len());
+        for (index, item) in items.iter().enumerate() {
+            let input = self.workshop.platform.claims.payload(&extraction.at.workspace, now, item.clone()).await?;
+            staged.push(StageItem { index: i32::try_from(index).unwrap_or(i32::MAX), input, output: None });
+        }
+        Ok(StageBatch {
+            at: extraction.at.clone(),
+            batch: extraction.next_batch,
+            deadline: extraction.deadline,
+            extracted: i32::try_from(staged.len()).unwrap_or(i32::MAX),
+            items: staged,
+            dead_lettered: 0,
+            mapping_version: 0,
+            context: work.step().context_wanted.then(|| extraction.context.clone()),
+            error: None,
+        })
+    }
+
+    fn batch_record(&self, work: &StepWork, batch: &StageBatch) -> Result<OutRecord, Stop> {
+        let topic = self.workshop.platform.topics.stage_transform();
+        let value = self.workshop.platform.codec.encode(&topic, batch)?;
+        let run = &batch.at.run;
+        let key = if work.step().ordered { run.to_string() } else { format!("{run}/{}", batch.batch) };
+        Ok(OutRecord::new(topic, key, value).with_headers(self.trace_headers()))
+    }
+
+    /// Writes `effects` and how far this extraction is with them.
+    async fn commit(&mut self, effects: Vec<OutRecord>) -> Result<(), Stop> {
+        self.extraction.updated_at = now_millis();
+        let journaled = self.workshop.journal_record(self.site.partition, &self.extraction)?;
+        self.site.commit(effects, vec![journaled]).await?;
+        self.journal.update(&self.extraction);
+        Ok(())
+    }
+
+    async fn fail(&mut self, error: ErrorInfo, retry_at: Option<i64>) {
+        let retry_at = retry_at.filter(|at| *at < self.extraction.deadline);
+        emit(ExtractionFailed { at: &self.extraction.at, error: &error, put_off: retry_at.is_some() });
+        match retry_at {
+            Some(_) => self.extraction.tries += 1,
+            None => self.extraction.failed = true,
+        }
+        self.extraction.retry_at = retry_at;
+        let failed = step_failed(&self.workshop.platform, &self.extraction.at, None, error, retry_at);
+        let written = match failed {
+            Ok(record) => self.commit(vec![record]).await,
+            Err(error) => Err(error.into()),
+        };
+        if let Err(Stop::Failed { error, .. }) = written {
+            tracing::error!(run = %self.extraction.at.run, code = %error.code, error = %error.message, "a failure could not be reported; the run ends at its deadline");
+        }
+    }
+
+    fn trace_headers(&self) -> Headers {
+        let trace = self.extraction.traceparent.as_deref().and_then(|text| text.parse::<TraceContext>().ok());
+        trace.map_or_else(Headers::new, |trace| Headers::new().with(names::TRACEPARENT, trace.child().to_string()))
+    }
+}

@@ -1,0 +1,112 @@
+//! The extractor as a member of its group: requests in, batches out.
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use prunella_mapping::Limits;
+use prunella_model::{ByteSize, Code};
+use prunella_platform::{CancelledRuns, Platform, step_failed};
+use prunella_sources::HttpClient;
+use prunella_stream::homes::{self, Addressed, HomeSite, Homes, HomesConfig};
+use prunella_stream::{Member, MemberConfig, OutRecord, Record, StageError, StreamError, supervise};
+use prunella_wire::records::{ErrorInfo, ExtractRequest};
+
+use crate::home::ExtractionHome;
+use crate::job::Workshop;
+use crate::settings::ExtractorSettings;
+
+const SERVICE: &str = "extractor";
+
+/// What the extractor needs.
+#[derive(Clone)]
+pub struct Deps {
+    pub platform: Platform,
+    pub cancelled: Arc<CancelledRuns>,
+    pub client: HttpClient,
+    pub settings: ExtractorSettings,
+    pub limits: Limits,
+    pub max_context_bytes: ByteSize,
+    /// Partitions of `stage.extract`, as many as runs have homes.
+    pub homes: i32,
+}
+
+/// Runs the extractor until `stop` is cancelled.
+///
+/// # Errors
+/// [`StreamError`] that no restart can mend.
+pub async fn run(deps: Deps, stop: CancellationToken) -> Result<(), StreamError> {
+    supervise(SERVICE, &stop, || run_once(deps.clone(), stop.clone())).await
+}
+
+async fn run_once(deps: Deps, stop: CancellationToken) -> Result<(), StreamError> {
+    let platform = deps.platform.clone();
+    let home_topic = platform.topics.stage_extract();
+    let member = Member::join(MemberConfig {
+        stage: SERVICE.to_owned(),
+        group: platform.group(SERVICE),
+        topics: vec![home_topic.clone()],
+        restored_topics: vec![home_topic.clone()],
+        kafka: platform.kafka.clone(),
+        runtime: platform.runtime.clone(),
+    })?;
+    let config = HomesConfig {
+        kafka: platform.kafka.clone(),
+        home_topic: home_topic.into(),
+        state_topic: platform.topics.state_extractions().into(),
+        system_dead_letters: platform.system_dead_letters(),
+    };
+    let workshop = Workshop {
+        turns: Semaphore::new(deps.settings.concurrency.max(1)),
+        platform: deps.platform,
+        cancelled: deps.cancelled,
+        client: deps.client,
+        settings: deps.settings,
+        limits: deps.limits,
+        max_context_bytes: deps.max_context_bytes,
+    };
+    let extractor = Extractor { workshop: Arc::new(workshop), homes: deps.homes };
+    homes::run(member, extractor, platform.output.clone(), config, stop).await
+}
+
+struct Extractor {
+    workshop: Arc<Workshop>,
+    homes: i32,
+}
+
+impl Extractor {
+    async fn decode(&self, record: &Record) -> Result<ExtractRequest, StageError> {
+        let Some(value) = &record.value else {
+            return Err(StageError::new(Code::RecordMalformed, format!("{} has no value", record.place())));
+        };
+        Ok(self.workshop.platform.codec.decode::<ExtractRequest>(value).await?)
+    }
+}
+
+impl Homes for Extractor {
+    type Command = ExtractRequest;
+    type Home = ExtractionHome;
+
+    fn open(&mut self, site: HomeSite) -> ExtractionHome {
+        ExtractionHome::new(site, self.workshop.clone())
+    }
+
+    async fn address(&mut self, record: &Record) -> Result<Option<Addressed<ExtractRequest>>, StageError> {
+        let request = self.decode(record).await?;
+        Ok(Some(Addressed { home: request.at.run.home(self.homes), command: request }))
+    }
+
+    fn forward(&mut self, addressed: &Addressed<ExtractRequest>, record: &Record) -> Result<OutRecord, StageError> {
+        let value = record.value.clone().unwrap_or_default();
+        let key = addressed.command.at.run.to_string();
+        let forwarded = OutRecord::new(record.source.topic.clone(), key, value);
+        Ok(forwarded.to_partition(addressed.home).with_headers(record.headers.clone()))
+    }
+
+    async fn given_up(&mut self, record: &Record, error: &StageError) -> Vec<OutRecord> {
+        let Ok(request) = self.decode(record).await else { return Vec::new() };
+        let info = ErrorInfo::new(error.code, error.message.clone());
+        step_failed(&self.workshop.platform, &request.at, None, info, None).into_iter().collect()
+    }
+}

@@ -1,0 +1,6 @@
+//! The HTTP API over real sockets, and on a real Kafka.
+
+mod openapi;
+mod real_kafka;
+mod support;
+mod without_kafka;

@@ -1,0 +1,104 @@
+use prunella_model::{Attempt, BatchNumber, RunId, StepId};
+use prunella_wire::records::{
+    CancelNotice, ErrorInfo, ExtractRequest, RunInput, RunState, StepOutput, StepState,
+};
+
+/// What the outside has to do: a record each.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    WriteRun(RunState),
+    WriteInput(RunInput),
+    WriteStep(StepState),
+    WriteOutput(StepOutput),
+    /// Hand a step to the extractor.
+    Request(ExtractRequest),
+    /// Tell busy stages to stop.
+    Notify(CancelNotice),
+    Event { kind: EventKind, step: Option<StepId>, attempt: Option<Attempt>, batch: Option<BatchNumber>, error: Option<ErrorInfo> },
+    /// A result that changes nothing.
+    Stale { run: RunId, why: Stale },
+}
+
+/// Entries of a run's history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EventKind {
+    RunStarted,
+    StepStarted,
+    StepSucceeded,
+    StepFailed,
+    StepRetry,
+    StepSkipped,
+    RunSucceeded,
+    RunFailed,
+    RunCancelled,
+    DuplicateTrigger,
+}
+
+impl EventKind {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::RunStarted => "run-started",
+            Self::StepStarted => "step-started",
+            Self::StepSucceeded => "step-succeeded",
+            Self::StepFailed => "step-failed",
+            Self::StepRetry => "step-retry",
+            Self::StepSkipped => "step-skipped",
+            Self::RunSucceeded => "run-succeeded",
+            Self::RunFailed => "run-failed",
+            Self::RunCancelled => "run-cancelled",
+            Self::DuplicateTrigger => "duplicate-trigger",
+        }
+    }
+}
+
+/// Why a result changes nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Stale {
+    RunEnded,
+    UnknownRun,
+    OldAttempt,
+    StepEnded,
+    BatchCounted,
+    UnknownStep,
+}
+
+impl Stale {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::RunEnded => "run-ended",
+            Self::UnknownRun => "unknown-run",
+            Self::OldAttempt => "old-attempt",
+            Self::StepEnded => "step-ended",
+            Self::BatchCounted => "batch-counted",
+            Self::UnknownStep => "unknown-step",
+        }
+    }
+}
+
+/// Actions in the order they are to be written.
+#[derive(Debug, Default)]
+pub struct Actions(pub Vec<Action>);
+
+impl Actions {
+    pub(super) fn push(&mut self, action: Action) {
+        self.0.push(action);
+    }
+
+    pub(super) fn run_event(&mut self, kind: EventKind, error: Option<ErrorInfo>) {
+        self.push(Action::Event { kind, step: None, attempt: None, batch: None, error });
+    }
+
+    pub(super) fn step_event(&mut self, kind: EventKind, step: &StepState, batch: Option<BatchNumber>) {
+        self.push(Action::Event {
+            kind,
+            step: Some(step.step.clone()),
+            attempt: Some(step.attempt),
+            batch,
+            error: step.error.clone(),
+        });
+    }
+
+    pub(super) fn stale(&mut self, run: &RunId, why: Stale) {
+        self.push(Action::Stale { run: run.clone(), why });
+    }
+}

@@ -1,0 +1,190 @@
+//! The command line. Nouns and verbs; `--json` everywhere.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+use prunella_model::{RunId, WorkflowName, WorkflowVersion, WorkspaceName};
+
+use crate::process::Service;
+
+/// Self-healing integration pipeline on Kafka.
+#[derive(Debug, Parser)]
+#[command(name = "prunella", version, about, propagate_version = true, arg_required_else_help = true)]
+pub struct Cli {
+    /// Configuration file (YAML).
+    #[arg(long, global = true, env = "PRUNELLA_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Kafka brokers, `host:port` separated by commas; overrides the configuration.
+    #[arg(long, global = true, env = "PRUNELLA_BROKERS", value_name = "HOST:PORT")]
+    pub brokers: Option<String>,
+    /// Workspace (tenant).
+    #[arg(long, short = 'w', global = true, env = "PRUNELLA_WORKSPACE", default_value = "default")]
+    pub workspace: WorkspaceName,
+    /// Directory for the local broker, views and claims of a single host.
+    #[arg(long, global = true, env = "PRUNELLA_DATA_DIR", value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Print JSON for programs instead of text for people.
+    #[arg(long, global = true)]
+    pub json: bool,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// A bounded tour: local Kafka, a sample shop, a workflow, validated records; ends by itself.
+    Demo(DemoArgs),
+    /// Everything in one process, with Apache Kafka as a child process unless --brokers is given.
+    Up(UpArgs),
+    /// Run services against an existing Kafka.
+    Serve(ServeArgs),
+    /// Find out what is wrong and what to do about it.
+    Doctor,
+    /// Topics as code.
+    #[command(subcommand)]
+    Topics(TopicsCommand),
+    /// Check workflow files, without Kafka.
+    Validate(ValidateArgs),
+    /// Make workflow files the live versions, creating their topics.
+    Apply(ApplyArgs),
+    /// Workflows and their versions.
+    #[command(subcommand)]
+    Workflows(WorkflowsCommand),
+    /// Start a run by writing to the trigger topic.
+    Run(RunArgs),
+    /// Runs: their state and history.
+    #[command(subcommand)]
+    Runs(RunsCommand),
+    /// Print a completion script for a shell.
+    Completions {
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Orders in the sample shop.
+    #[arg(long, default_value_t = 1200, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub orders: u32,
+}
+
+#[derive(Debug, Args)]
+pub struct UpArgs {
+    /// Port of the local broker; a free one is chosen and kept otherwise.
+    #[arg(long)]
+    pub kafka_port: Option<u16>,
+    /// Workflow files or directories to apply at the start.
+    #[arg(long, value_name = "PATH")]
+    pub apply: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Services to run in this process.
+    #[arg(required = true, value_enum)]
+    pub services: Vec<Service>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum TopicsCommand {
+    /// Show the difference between topics/*.yaml and the cluster.
+    Plan,
+    /// Create missing topics and settings. Refuses what loses data.
+    Apply {
+        /// Carry out changes that lose data, such as a shorter retention.
+        #[arg(long)]
+        allow_data_loss: bool,
+    },
+    /// Print the records of a topic, control records decoded.
+    Tail {
+        /// Full name, or the name without prefix such as `stage.progress`.
+        topic: String,
+        /// Start at the beginning and end at the end of the topic.
+        #[arg(long)]
+        from_beginning: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct ValidateArgs {
+    /// Workflow file or directory of workflow files.
+    #[arg(required = true)]
+    pub paths: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct ApplyArgs {
+    /// Workflow file or directory of workflow files.
+    #[arg(required = true)]
+    pub paths: Vec<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum WorkflowsCommand {
+    /// List workflows.
+    List,
+    /// Show a workflow and its versions.
+    Show {
+        workflow: WorkflowName,
+        /// A version other than the live one.
+        #[arg(long, value_parser = parse_version)]
+        version: Option<WorkflowVersion>,
+    },
+    /// Make an earlier version live again. Runs that have started keep theirs.
+    Rollback {
+        workflow: WorkflowName,
+        #[arg(value_parser = parse_version)]
+        version: WorkflowVersion,
+    },
+}
+
+fn parse_version(text: &str) -> Result<WorkflowVersion, std::num::ParseIntError> {
+    text.parse().map(WorkflowVersion)
+}
+
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    pub workflow: WorkflowName,
+    /// The trigger payload: a JSON file, or - for standard input. Default: {}.
+    #[arg(long, value_name = "FILE")]
+    pub input: Option<PathBuf>,
+    /// Key of the trigger record.
+    #[arg(long)]
+    pub key: Option<String>,
+    /// The same key starts the same run, however often it is sent.
+    #[arg(long)]
+    pub idempotency_key: Option<String>,
+    /// Wait for the run to end; the exit code tells how it did.
+    #[arg(long)]
+    pub wait: bool,
+    /// Longest time to wait.
+    #[arg(long, default_value = "5m")]
+    pub timeout: prunella_model::Period,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum RunsCommand {
+    /// List runs, newest first.
+    List {
+        #[arg(long)]
+        workflow: Option<WorkflowName>,
+        /// running, succeeded, failed or cancelled.
+        #[arg(long)]
+        status: Option<String>,
+        #[arg(long, default_value_t = 50)]
+        limit: usize,
+    },
+    /// Show the steps, timing, batches, errors and where the records went.
+    Show { run: RunId },
+    /// Follow a run until it ends.
+    Watch { run: RunId },
+    /// End a run that has not ended.
+    Cancel {
+        run: RunId,
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+}

@@ -1,0 +1,142 @@
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use prunella_catalog::{Catalog, Definition, WorkflowHistory};
+use prunella_model::{Code, WorkflowName, WorkflowVersion};
+use prunella_topology::Topology;
+
+use crate::cli::WorkflowsCommand;
+use crate::commands::Context;
+use crate::commands::apply::catalog_writer;
+use crate::failure::{Exit, Failure};
+use crate::print::{table, time};
+use crate::process::{codec, connect};
+
+pub async fn run(context: &Context, command: WorkflowsCommand) -> Result<ExitCode, Failure> {
+    let topology = Topology::new(context.config.topics.clone())?;
+    let cluster = connect(&context.config).await?;
+    cluster.check(&topology.shared_topics()).await?;
+    if let WorkflowsCommand::Rollback { workflow, version } = command {
+        return rollback(context, &topology, &workflow, version).await;
+    }
+    let codec = codec(&context.config, &topology).await?;
+    let stop = CancellationToken::new();
+    let catalog = Catalog::start(&context.config.kafka, topology.topics(), codec, stop.clone()).await?;
+    stop.cancel();
+    match command {
+        WorkflowsCommand::Show { workflow, version } => show(context, &topology, &catalog, &workflow, version)?,
+        WorkflowsCommand::List | WorkflowsCommand::Rollback { .. } => list(context, &catalog),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn live_of(known: &WorkflowHistory) -> Option<WorkflowVersion> {
+    known.live.as_ref().map(|live| live.version)
+}
+
+fn list(context: &Context, catalog: &Catalog) {
+    let history = catalog.history();
+    let known: Vec<_> = history.workflows.iter().filter(|((workspace, _), _)| *workspace == context.workspace).collect();
+    if context.json {
+        let listed: Vec<Value> = known
+            .iter()
+            .map(|((_, workflow), known)| {
+                json!({ "workflow": workflow, "live": live_of(known), "versions": known.versions.keys().collect::<Vec<_>>() })
+            })
+            .collect();
+        return println!("{}", json!({ "workflows": listed }));
+    }
+    if known.is_empty() {
+        return println!("no workflows in workspace {}; `prunella apply` adds them", context.workspace);
+    }
+    let mut rows = table(&["workflow", "live", "versions", "applied", "by"]);
+    for ((_, workflow), known) in known {
+        let live = known.live_definition();
+        rows.add_row([
+            workflow.to_string(),
+            live_of(known).map_or_else(String::new, |version| format!("@{version}")),
+            known.versions.len().to_string(),
+            live.map_or_else(String::new, |live| time(live.applied_at)),
+            live.map_or_else(String::new, |live| live.applied_by.clone()),
+        ]);
+    }
+    println!("{rows}");
+}
+
+fn show(
+    context: &Context,
+    topology: &Topology,
+    catalog: &Catalog,
+    workflow: &WorkflowName,
+    version: Option<WorkflowVersion>,
+) -> Result<(), Failure> {
+    let missing = |message: String| Failure::new(Code::WorkflowUnknown, message).exit(Exit::NotFound);
+    let known = catalog
+        .workflow(&context.workspace, workflow)
+        .ok_or_else(|| missing(format!("there is no workflow {workflow} in workspace {}", context.workspace)))?;
+    let shown: Arc<Definition> = match version {
+        Some(version) => known.versions.get(&version).cloned(),
+        None => known.live_definition().cloned(),
+    }
+    .ok_or_else(|| missing(format!("{workflow} has no such version")))?;
+    let definition: Value = serde_json::from_str(&shown.text).unwrap_or(Value::Null);
+    let topics = topology.topics();
+    let names = json!({
+        "trigger": topics.trigger(&context.workspace, workflow),
+        "output": topics.output(&context.workspace, workflow),
+        "deadletter": topics.deadletter(&context.workspace, workflow),
+    });
+    if context.json {
+        let versions: Vec<Value> = known
+            .versions
+            .values()
+            .map(|one| json!({ "version": one.at.version, "digest": one.digest, "applied_at": one.applied_at, "applied_by": one.applied_by }))
+            .collect();
+        println!(
+            "{}",
+            json!({ "workflow": workflow, "live": live_of(&known), "version": shown.at.version, "digest": shown.digest,
+                    "topics": names, "versions": versions, "definition": definition })
+        );
+        return Ok(());
+    }
+    println!("{workflow}@{}  {}", shown.at.version, shown.digest);
+    for (kind, name) in names.as_object().into_iter().flatten() {
+        println!("  {kind:<10} {}", name.as_str().unwrap_or_default());
+    }
+    let mut rows = table(&["version", "applied", "by", "digest", ""]);
+    for one in known.versions.values() {
+        let mark = if live_of(&known) == Some(one.at.version) { "live" } else { "" };
+        rows.add_row([
+            format!("@{}", one.at.version),
+            time(one.applied_at),
+            one.applied_by.clone(),
+            one.digest.chars().take(12).collect(),
+            mark.to_owned(),
+        ]);
+    }
+    println!("{rows}");
+    println!("{}", serde_json::to_string_pretty(&definition).unwrap_or_default());
+    Ok(())
+}
+
+async fn rollback(
+    context: &Context,
+    topology: &Topology,
+    workflow: &WorkflowName,
+    version: WorkflowVersion,
+) -> Result<ExitCode, Failure> {
+    let writer = catalog_writer(&context.config, topology).await?;
+    let applied = writer
+        .rollback(&context.workspace, workflow, version)
+        .await
+        .map_err(|error| Failure::from(error).exit(Exit::NotFound))?;
+    if context.json {
+        println!("{}", json!({ "workflow": workflow, "live": version, "live_before": applied.live_before }));
+    } else {
+        println!("{workflow}@{version}: live for new runs");
+    }
+    Ok(ExitCode::SUCCESS)
+}

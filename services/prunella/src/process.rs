@@ -1,0 +1,174 @@
+//! Putting a process together: clients, catalog, services.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use clap::ValueEnum;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use prunella_catalog::{Catalog, SchemaTopic};
+use prunella_model::Code;
+use prunella_platform::{CancelledRuns, Platform};
+use prunella_sources::HttpClient;
+use prunella_stream::{Output, StreamError};
+use prunella_topology::{Catalogue, Cluster, TopicName, Topology};
+use prunella_wire::{ClaimStore, Codec, RecordSchema, Registry};
+
+use crate::config::Config;
+use crate::failure::Failure;
+
+/// The services one can run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum)]
+pub enum Service {
+    Orchestrator,
+    Extractor,
+    Transformer,
+    Validator,
+}
+
+impl Service {
+    pub const ALL: [Self; 4] = [Self::Orchestrator, Self::Extractor, Self::Transformer, Self::Validator];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Orchestrator => "orchestrator",
+            Self::Extractor => "extractor",
+            Self::Transformer => "transformer",
+            Self::Validator => "validator",
+        }
+    }
+}
+
+/// A process that is connected and has checked its topics.
+pub struct Process {
+    pub config: Config,
+    pub topology: Topology,
+    pub platform: Platform,
+    homes: i32,
+}
+
+/// Connects to Kafka.
+///
+/// # Errors
+/// [`Failure`] with the code of what is wrong: unreachable, credentials, TLS, permissions.
+pub async fn connect(config: &Config) -> Result<Cluster, Failure> {
+    Ok(Cluster::connect(&config.kafka.client_config()?, Config::connect_timeout()).await?)
+}
+
+/// The codec of this process: writes in the framing the configuration asks for, reads both.
+pub async fn codec(config: &Config, topology: &Topology) -> Result<Arc<Codec>, Failure> {
+    let registry = config.schema_registry.client()?.map(|client| Registry::new(&client)).transpose()?;
+    let schemas = SchemaTopic::new(config.kafka.clone(), topology.topics());
+    let codec = Codec::new(registry, Some(schemas));
+    let by_name = prunella_wire::records::all();
+    for (kind, declaration) in Catalogue::embedded()?.iter().filter(|(kind, _)| !kind.is_per_workflow()) {
+        let topic = topology.topics().full_name(&TopicName::Shared(kind));
+        let records: Vec<&'static RecordSchema> = by_name
+            .iter()
+            .copied()
+            .filter(|record| declaration.value.iter().any(|value| record.name == format!("prunella.{value}")))
+            .collect();
+        codec.register(&topic, &records).await?;
+    }
+    Ok(Arc::new(codec))
+}
+
+impl Process {
+    /// Connects, checks the topics and follows the catalog.
+    pub async fn start(config: Config, data_directory: &Path, stop: &CancellationToken) -> Result<Self, Failure> {
+        let topology = Topology::new(config.topics.clone())?;
+        let cluster = connect(&config).await?;
+        cluster.check(&topology.shared_topics()).await?;
+        let homes = homes_of(&cluster, &topology).await?;
+        let output = Output::new(&config.kafka, "prunella")?;
+        let codec = codec(&config, &topology).await?;
+        SchemaTopic::new(config.kafka.clone(), topology.topics()).publish(&output).await?;
+        let catalog = Catalog::start(&config.kafka, topology.topics(), codec.clone(), stop.clone()).await?;
+        let claims = ClaimStore::local(&config.claims_directory(data_directory), config.claims.threshold)?;
+        let platform = Platform {
+            kafka: config.kafka.clone(),
+            runtime: config.runtime.clone(),
+            topics: topology.topics().clone(),
+            codec,
+            claims,
+            output,
+            catalog,
+        };
+        Ok(Self { config, topology, platform, homes })
+    }
+
+    /// Runs `services` until `stop` is cancelled. When one fails for good, the others are stopped.
+    pub async fn serve(&self, services: &[Service], stop: CancellationToken) -> Result<(), Failure> {
+        let control = self.platform.topics.stage_control();
+        let cancelled =
+            CancelledRuns::follow(&self.platform.kafka, &control, self.platform.codec.clone(), stop.clone()).await?;
+        let mut running = JoinSet::new();
+        for service in services {
+            self.spawn(&mut running, *service, cancelled.clone(), stop.clone())?;
+        }
+        let mut result = Ok(());
+        while let Some(ended) = running.join_next().await {
+            let ended = ended.unwrap_or_else(|error| Err(Failure::new(Code::Config, format!("a service panicked: {error}"))));
+            if let Err(failure) = ended
+                && result.is_ok()
+            {
+                result = Err(failure);
+            }
+            stop.cancel();
+        }
+        self.platform.output.drain(std::time::Duration::from_secs(5)).await;
+        result
+    }
+
+    fn spawn(
+        &self,
+        running: &mut JoinSet<Result<(), Failure>>,
+        service: Service,
+        cancelled: Arc<CancelledRuns>,
+        stop: CancellationToken,
+    ) -> Result<(), Failure> {
+        let (platform, config) = (self.platform.clone(), &self.config);
+        let ended = |result: Result<(), StreamError>| result.map_err(Failure::from);
+        let max_context_bytes = config.limits.max_context_bytes;
+        match service {
+            Service::Orchestrator => {
+                let settings = config.runs.clone();
+                let deps = prunella_orchestrator::Deps { platform, settings, homes: self.homes };
+                running.spawn(async move { ended(prunella_orchestrator::run(deps, stop).await) });
+            }
+            Service::Extractor => {
+                let client = HttpClient::new(&config.http).map_err(|error| Failure::new(error.code(), error.to_string()))?;
+                let deps = prunella_extractor::Deps {
+                    platform,
+                    cancelled,
+                    client,
+                    settings: config.extractor.clone(),
+                    limits: config.mapping.clone(),
+                    max_context_bytes,
+                    homes: self.homes,
+                };
+                running.spawn(async move { ended(prunella_extractor::run(deps, stop).await) });
+            }
+            Service::Transformer => {
+                let limits = config.mapping.clone();
+                let deps = prunella_transformer::Deps { platform, cancelled, limits, max_context_bytes };
+                running.spawn(async move { ended(prunella_transformer::run(deps, stop).await) });
+            }
+            Service::Validator => {
+                let (settings, limits) = (config.validator.clone(), config.mapping.clone());
+                let deps = prunella_validator::Deps { platform, cancelled, settings, limits };
+                running.spawn(async move { ended(prunella_validator::run(deps, stop).await) });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Partitions of the home topic: the truth is the cluster, not the configuration.
+async fn homes_of(cluster: &Cluster, topology: &Topology) -> Result<i32, Failure> {
+    let topic = topology.topics().stage_progress();
+    let shape = cluster.describe(std::slice::from_ref(&topic)).await?;
+    let found = shape.topics.get(&topic).map(|existing| existing.partitions);
+    found.ok_or_else(|| Failure::new(Code::TopicShape, format!("topic {topic} is missing; run `prunella topics apply`")))
+}

@@ -1,0 +1,123 @@
+//! One batch: map each item; what cannot be mapped leaves the batch, the rest goes on.
+
+use bytes::Bytes;
+
+use prunella_mapping::{Bindings, EvalError, Expression, Limits};
+use prunella_model::workflow::OnInvalid;
+use prunella_platform::{ContextDocument, StepWork, moment_of};
+use prunella_stream::homes::now_millis;
+use prunella_stream::{DeadLetter, OutRecord, Record, StageError};
+use prunella_telemetry::metrics;
+use prunella_wire::records::{ErrorInfo, StageBatch, StageItem};
+use prunella_wire::names;
+
+use crate::service::Deps;
+
+/// An item on its way through the mapping.
+enum Mapped {
+    Output(Bytes),
+    /// Without a mapping, the output is the input.
+    Unchanged,
+    Failed(EvalError),
+}
+
+pub(crate) async fn transform(
+    deps: &Deps,
+    work: &StepWork,
+    batch: StageBatch,
+    record: &Record,
+    group: &str,
+) -> Result<(StageBatch, Vec<OutRecord>), StageError> {
+    let bindings = bindings(deps, &batch).await?;
+    let mut mapped_batch = StageBatch { items: Vec::with_capacity(batch.items.len()), ..batch.clone() };
+    let mut letters = Vec::new();
+    let mapped = map_all(deps, work.step().transform.as_deref(), &batch, &bindings, record.timestamp).await?;
+    for (item, mapped) in batch.items.iter().zip(mapped) {
+        let output = match mapped {
+            Mapped::Unchanged => item.input.clone(),
+            Mapped::Output(bytes) => {
+                deps.platform.claims.payload(&batch.at.workspace, now_millis(), bytes).await?
+            }
+            Mapped::Failed(error) => {
+                letters.push(dead_letter(deps, &batch, item, record, group, &error).await?);
+                mapped_batch.dead_lettered += 1;
+                if work.step().on_invalid == OnInvalid::Fail && mapped_batch.error.is_none() {
+                    let message = format!("item {}: {error}", batch.item_id(item.index));
+                    mapped_batch.error = Some(ErrorInfo::new(error.code(), message));
+                }
+                continue;
+            }
+        };
+        mapped_batch.items.push(StageItem { output: Some(output), ..item.clone() });
+    }
+    // The first version of a mapping is the author's; healing will count on from here.
+    mapped_batch.mapping_version = i32::from(work.step().transform.is_some());
+    Ok((mapped_batch, letters))
+}
+
+async fn bindings(deps: &Deps, batch: &StageBatch) -> Result<Bindings, StageError> {
+    let Some(context) = &batch.context else { return Ok(Bindings::new()) };
+    let limit = deps.max_context_bytes.bytes();
+    let document = ContextDocument::load(&deps.platform.claims, &batch.at, context, limit).await?;
+    document.bindings().map_err(|error| StageError::new(error.code(), format!("context of {}: {error}", batch.at)))
+}
+
+async fn map_all(
+    deps: &Deps,
+    mapping: Option<&Expression>,
+    batch: &StageBatch,
+    bindings: &Bindings,
+    timestamp: i64,
+) -> Result<Vec<Mapped>, StageError> {
+    let Some(mapping) = mapping else {
+        return Ok(batch.items.iter().map(|_| Mapped::Unchanged).collect());
+    };
+    let limits = &deps.limits;
+    let mut inputs = Vec::with_capacity(batch.items.len());
+    for item in &batch.items {
+        inputs.push(fetch(deps, item, limits).await?);
+    }
+    // A batch is milliseconds of pure computing: the runtime's other tasks move over meanwhile.
+    Ok(tokio::task::block_in_place(|| {
+        let items = batch.items.iter().zip(inputs);
+        items
+            .map(|(item, input)| {
+                let moment = moment_of(&batch.item_id(item.index), timestamp);
+                match mapping.map_item(&input, bindings, moment, limits) {
+                    Ok(output) => Mapped::Output(output.into()),
+                    Err(error) => Mapped::Failed(error),
+                }
+            })
+            .collect()
+    }))
+}
+
+async fn fetch(deps: &Deps, item: &StageItem, limits: &Limits) -> Result<Bytes, StageError> {
+    // Larger ones are refused by the mapping itself, with its own code, for this item alone.
+    let limit = item.input.length().max(limits.max_input_bytes.bytes());
+    Ok(deps.platform.claims.fetch(&item.input, limit, "mapping.max-input-bytes").await?)
+}
+
+async fn dead_letter(
+    deps: &Deps,
+    batch: &StageBatch,
+    item: &StageItem,
+    record: &Record,
+    group: &str,
+    error: &EvalError,
+) -> Result<OutRecord, StageError> {
+    let code = error.code();
+    metrics::DEAD_LETTERS.with_label_values(&["transformer", code.id()]).inc();
+    let (workspace, workflow) = (batch.at.workspace.as_str(), batch.at.workflow.as_str());
+    metrics::ITEMS_INVALID.with_label_values(&[workspace, workflow, code.id()]).inc();
+    let id = batch.item_id(item.index);
+    let input = deps.platform.claims.fetch(&item.input, u64::MAX, "").await?;
+    let letter = DeadLetter::new(record, "transformer", group, code, &error.to_string(), now_millis())
+        .with(names::RUN, batch.at.run.to_string())
+        .with(names::ITEM, id.to_string())
+        .with(names::WORKFLOW, batch.at.workflow_ref().to_string())
+        .with(names::DEAD_STEP, batch.at.step.to_string());
+    let topic = deps.platform.topics.deadletter(&batch.at.workspace, &batch.at.workflow);
+    Ok(letter.of_item(topic, Some(id.to_string().into()), Some(input)))
+}
+

@@ -1,0 +1,6 @@
+//! The transformer: maps every item of a batch to the shape its step asks for.
+
+mod batch;
+mod service;
+
+pub use service::{Deps, run};

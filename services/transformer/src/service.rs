@@ -1,0 +1,96 @@
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use prunella_mapping::Limits;
+use prunella_model::{ByteSize, Code};
+use prunella_platform::{CancelledRuns, Platform, StepWork, step_failed};
+use prunella_stream::homes::now_millis;
+use prunella_stream::{
+    Member, MemberConfig, OutRecord, Outcome, Record, Stage, StageError, StreamError, sharded, supervise,
+};
+use prunella_wire::records::{ErrorInfo, StageBatch};
+use prunella_wire::{Headers, TraceContext, names};
+
+use crate::batch::transform;
+
+const SERVICE: &str = "transformer";
+
+/// What the transformer needs.
+#[derive(Clone)]
+pub struct Deps {
+    pub platform: Platform,
+    pub cancelled: Arc<CancelledRuns>,
+    pub limits: Limits,
+    pub max_context_bytes: ByteSize,
+}
+
+/// Runs the transformer until `stop` is cancelled.
+///
+/// # Errors
+/// [`StreamError`] that no restart can mend.
+pub async fn run(deps: Deps, stop: CancellationToken) -> Result<(), StreamError> {
+    supervise(SERVICE, &stop, || async {
+        let platform = &deps.platform;
+        let member = Member::join(MemberConfig {
+            stage: SERVICE.to_owned(),
+            group: platform.group(SERVICE),
+            topics: vec![platform.topics.stage_transform()],
+            restored_topics: Vec::new(),
+            kafka: platform.kafka.clone(),
+            runtime: platform.runtime.clone(),
+        })?;
+        let group = member.handle().group().to_owned();
+        let stage = Arc::new(Transformer { deps: deps.clone(), group });
+        sharded::run(member, stage, platform.output.clone(), platform.system_dead_letters(), stop.clone()).await
+    })
+    .await
+}
+
+struct Transformer {
+    deps: Deps,
+    group: String,
+}
+
+impl Transformer {
+    async fn decode(&self, record: &Record) -> Result<StageBatch, StageError> {
+        let Some(value) = &record.value else {
+            return Err(StageError::new(Code::RecordMalformed, format!("{} has no value", record.place())));
+        };
+        Ok(self.deps.platform.codec.decode::<StageBatch>(value).await?)
+    }
+
+    fn next_record(&self, record: &Record, batch: &StageBatch) -> Result<OutRecord, StageError> {
+        let topic = self.deps.platform.topics.stage_validate();
+        let value = self.deps.platform.codec.encode(&topic, batch)?;
+        let key = record.key.clone().unwrap_or_default();
+        let headers = TraceContext::of(&record.headers)
+            .map_or_else(Headers::new, |trace| Headers::new().with(names::TRACEPARENT, trace.child().to_string()));
+        Ok(OutRecord::new(topic, key, value).with_headers(headers))
+    }
+}
+
+impl Stage for Transformer {
+    async fn process(&self, record: &Record) -> Result<Outcome, StageError> {
+        let batch = self.decode(record).await?;
+        // The run has ended: nobody waits for this batch.
+        if self.deps.cancelled.contains(&batch.at.run) || now_millis() > batch.deadline {
+            return Ok(Outcome::nothing());
+        }
+        let topics = &self.deps.platform.topics;
+        let dead_letters = topics.deadletter(&batch.at.workspace, &batch.at.workflow);
+        let attributed = |error: StageError| error.dead_letter_to(dead_letters.as_str());
+        let work = StepWork::find(&self.deps.platform, &batch.at).await?;
+        let mapped = transform(&self.deps, &work, batch, record, &self.group).await.map_err(attributed)?;
+        let (mapped, mut records) = mapped;
+        records.push(self.next_record(record, &mapped)?);
+        Ok(Outcome::of(records))
+    }
+
+    async fn given_up(&self, record: &Record, error: &StageError) -> Vec<OutRecord> {
+        let Ok(batch) = self.decode(record).await else { return Vec::new() };
+        let info = ErrorInfo::new(error.code, error.message.clone());
+        let failed = step_failed(&self.deps.platform, &batch.at, Some(batch.batch), info, None);
+        failed.into_iter().collect()
+    }
+}

@@ -1,0 +1,211 @@
+//! One batch: check each item, send the valid ones on, count.
+
+use bytes::Bytes;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use prunella_mapping::Bindings;
+use prunella_model::Code;
+use prunella_model::workflow::OnInvalid;
+use prunella_platform::{StepWork, moment_of};
+use prunella_stream::homes::now_millis;
+use prunella_stream::{DeadLetter, OutRecord, Record, StageError};
+use prunella_telemetry::metrics;
+use prunella_wire::records::{BatchResult, ErrorInfo, StageBatch, StageItem};
+use prunella_wire::{Headers, TraceContext, names};
+
+use crate::fields::{FieldError, field_errors};
+use crate::service::Deps;
+
+/// Why an item is not sent on.
+struct Refusal {
+    code: Code,
+    message: String,
+    fields: Vec<FieldError>,
+}
+
+impl Refusal {
+    fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), fields: Vec::new() }
+    }
+}
+
+/// Checks `batch` and gives everything that is to be written: outputs, dead letters and the result.
+pub(crate) async fn validate(
+    deps: &Deps,
+    work: &StepWork,
+    batch: &StageBatch,
+    record: &Record,
+    group: &str,
+) -> Result<Vec<OutRecord>, StageError> {
+    let mut records = Vec::with_capacity(batch.items.len() + 1);
+    let mut valid_outputs = Vec::with_capacity(batch.items.len());
+    let mut result = BatchResult {
+        at: batch.at.clone(),
+        batch: batch.batch,
+        items: batch.extracted,
+        valid: 0,
+        dead_lettered: batch.dead_lettered,
+        outputs: None,
+        error: batch.error.clone(),
+        ended_at: now_millis(),
+    };
+    for item in &batch.items {
+        let output = output_of(deps, item).await?;
+        match check(deps, work, batch, item, &output, record) {
+            Ok(sent) => {
+                records.extend(sent);
+                result.valid += 1;
+                if work.step().output_wanted {
+                    valid_outputs.push(output);
+                }
+            }
+            Err(refusal) => {
+                result.dead_lettered += 1;
+                if work.step().on_invalid == OnInvalid::Fail && result.error.is_none() {
+                    let message = format!("item {}: {}", batch.item_id(item.index), refusal.message);
+                    result.error = Some(ErrorInfo::new(refusal.code, message));
+                }
+                records.push(dead_letter(deps, batch, item, &output, record, group, &refusal).await?);
+            }
+        }
+    }
+    if work.step().output_wanted {
+        let array = json_array(&valid_outputs);
+        result.outputs = Some(deps.platform.claims.payload(&batch.at.workspace, now_millis(), array).await?);
+    }
+    let (workspace, workflow) = (batch.at.workspace.as_str(), batch.at.workflow.as_str());
+    metrics::ITEMS_VALID.with_label_values(&[workspace, workflow]).inc_by(u64::try_from(result.valid).unwrap_or(0));
+    let topic = deps.platform.topics.stage_progress();
+    let value = deps.platform.codec.encode(&topic, &result)?;
+    records.push(OutRecord::new(topic, batch.at.run.to_string(), value).with_headers(trace_headers(record)));
+    Ok(records)
+}
+
+async fn output_of(deps: &Deps, item: &StageItem) -> Result<Bytes, StageError> {
+    let Some(output) = &item.output else {
+        return Err(StageError::new(Code::RecordMalformed, "an item without output came to the validator"));
+    };
+    Ok(deps.platform.claims.fetch(output, u64::MAX, "").await?)
+}
+
+/// The record for the output topic, if this step's items go there.
+fn check(
+    deps: &Deps,
+    work: &StepWork,
+    batch: &StageBatch,
+    item: &StageItem,
+    output: &Bytes,
+    record: &Record,
+) -> Result<Option<OutRecord>, Refusal> {
+    let not_json = |error: serde_json::Error| Refusal::new(Code::ItemNotJson, format!("the item is not JSON: {error}"));
+    let key_expression = work.plan().output().key.as_ref().filter(|_| work.is_output());
+    let parsed: Option<Value> = match (&work.step().schema, key_expression) {
+        (None, None) => {
+            serde_json::from_slice::<&RawValue>(output).map_err(not_json)?;
+            None
+        }
+        _ => Some(serde_json::from_slice(output).map_err(not_json)?),
+    };
+    if let (Some(schema), Some(value)) = (&work.step().schema, &parsed)
+        && !schema.is_valid(value)
+    {
+        let fields = field_errors(schema, value, deps.settings.max_field_errors);
+        return Err(Refusal { code: Code::ItemInvalid, message: summary(&fields), fields });
+    }
+    if !work.is_output() {
+        return Ok(None);
+    }
+    let key = match (key_expression, &parsed) {
+        (Some(expression), Some(value)) => {
+            let moment = moment_of(&batch.item_id(item.index), record.timestamp);
+            let key = expression.evaluate(value, &Bindings::new(), moment, &deps.limits);
+            output_key(key.map_err(|error| Refusal::new(error.code(), format!("output.key: {error}")))?)?
+        }
+        _ => Bytes::from(batch.at.run.to_string()),
+    };
+    let limit = deps.settings.max_output_bytes;
+    if (output.len() + key.len()) as u64 > limit.bytes() {
+        let message = format!("the item has {} bytes, the limit is {limit} (validator.max-output-bytes)", output.len());
+        return Err(Refusal::new(Code::OutputTooLarge, message));
+    }
+    let topic = deps.platform.topics.output(&batch.at.workspace, &batch.at.workflow);
+    let headers = trace_headers(record)
+        .with(names::RUN, batch.at.run.to_string())
+        .with(names::ITEM, batch.item_id(item.index).to_string())
+        .with(names::WORKFLOW, batch.at.workflow_ref().to_string())
+        .with(names::MAPPING_VERSION, batch.mapping_version.to_string())
+        .with(names::CONTENT_TYPE, "application/json");
+    Ok(Some(OutRecord::new(topic, key, output.clone()).with_headers(headers)))
+}
+
+/// A key is text: strings as they are, everything else as JSON.
+fn output_key(key: Option<Value>) -> Result<Bytes, Refusal> {
+    match key {
+        None | Some(Value::Null) => {
+            Err(Refusal::new(Code::OutputKey, "output.key gives no value for this item: name a field that every item has"))
+        }
+        Some(Value::String(text)) => Ok(Bytes::from(text)),
+        Some(other) => Ok(Bytes::from(other.to_string())),
+    }
+}
+
+fn summary(fields: &[FieldError]) -> String {
+    let first = fields.first().map_or_else(String::new, |field| {
+        let place = if field.pointer.is_empty() { "the item" } else { &field.pointer };
+        format!("{place}: {} (found {})", field.expected, field.found)
+    });
+    match fields.len() {
+        0 | 1 => first,
+        more => format!("{first}; and {} more", more - 1),
+    }
+}
+
+async fn dead_letter(
+    deps: &Deps,
+    batch: &StageBatch,
+    item: &StageItem,
+    output: &Bytes,
+    record: &Record,
+    group: &str,
+    refusal: &Refusal,
+) -> Result<OutRecord, StageError> {
+    let code = refusal.code;
+    metrics::DEAD_LETTERS.with_label_values(&["validator", code.id()]).inc();
+    let (workspace, workflow) = (batch.at.workspace.as_str(), batch.at.workflow.as_str());
+    metrics::ITEMS_INVALID.with_label_values(&[workspace, workflow, code.id()]).inc();
+    let id = batch.item_id(item.index);
+    let input = deps.platform.claims.fetch(&item.input, u64::MAX, "").await?;
+    let mut letter = DeadLetter::new(record, "validator", group, code, &refusal.message, now_millis())
+        .with(names::RUN, batch.at.run.to_string())
+        .with(names::ITEM, id.to_string())
+        .with(names::WORKFLOW, batch.at.workflow_ref().to_string())
+        .with(names::DEAD_STEP, batch.at.step.to_string());
+    if !refusal.fields.is_empty() {
+        letter = letter.with(names::DEAD_FIELDS, serde_json::to_vec(&refusal.fields).unwrap_or_default());
+    }
+    if output.len() as u64 <= deps.settings.max_header_bytes.bytes() {
+        letter = letter.with(names::DEAD_OUTPUT, output.clone());
+    }
+    let topic = deps.platform.topics.deadletter(&batch.at.workspace, &batch.at.workflow);
+    Ok(letter.of_item(topic, Some(id.to_string().into()), Some(input)))
+}
+
+fn trace_headers(record: &Record) -> Headers {
+    TraceContext::of(&record.headers)
+        .map_or_else(Headers::new, |trace| Headers::new().with(names::TRACEPARENT, trace.child().to_string()))
+}
+
+fn json_array(items: &[Bytes]) -> Bytes {
+    let mut array = Vec::with_capacity(items.iter().map(|item| item.len() + 1).sum::<usize>() + 2);
+    array.push(b'[');
+    for (index, item) in items.iter().enumerate() {
+        if index > 0 {
+            array.push(b',');
+        }
+        array.extend_from_slice(item);
+    }
+    array.push(b']');
+    array.into()
+}
+

@@ -1,0 +1,86 @@
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use prunella_mapping::Limits;
+use prunella_model::Code;
+use prunella_platform::{CancelledRuns, Platform, StepWork, step_failed};
+use prunella_stream::homes::now_millis;
+use prunella_stream::{
+    Member, MemberConfig, OutRecord, Outcome, Record, Stage, StageError, StreamError, sharded, supervise,
+};
+use prunella_wire::records::{ErrorInfo, StageBatch};
+
+use crate::batch::validate;
+use crate::settings::ValidatorSettings;
+
+const SERVICE: &str = "validator";
+
+/// What the validator needs.
+#[derive(Clone)]
+pub struct Deps {
+    pub platform: Platform,
+    pub cancelled: Arc<CancelledRuns>,
+    pub settings: ValidatorSettings,
+    /// For `output.key`.
+    pub limits: Limits,
+}
+
+/// Runs the validator until `stop` is cancelled.
+///
+/// # Errors
+/// [`StreamError`] that no restart can mend.
+pub async fn run(deps: Deps, stop: CancellationToken) -> Result<(), StreamError> {
+    supervise(SERVICE, &stop, || async {
+        let platform = &deps.platform;
+        let member = Member::join(MemberConfig {
+            stage: SERVICE.to_owned(),
+            group: platform.group(SERVICE),
+            topics: vec![platform.topics.stage_validate()],
+            restored_topics: Vec::new(),
+            kafka: platform.kafka.clone(),
+            runtime: platform.runtime.clone(),
+        })?;
+        let group = member.handle().group().to_owned();
+        let stage = Arc::new(Validator { deps: deps.clone(), group });
+        sharded::run(member, stage, platform.output.clone(), platform.system_dead_letters(), stop.clone()).await
+    })
+    .await
+}
+
+struct Validator {
+    deps: Deps,
+    group: String,
+}
+
+impl Validator {
+    async fn decode(&self, record: &Record) -> Result<StageBatch, StageError> {
+        let Some(value) = &record.value else {
+            return Err(StageError::new(Code::RecordMalformed, format!("{} has no value", record.place())));
+        };
+        Ok(self.deps.platform.codec.decode::<StageBatch>(value).await?)
+    }
+}
+
+impl Stage for Validator {
+    async fn process(&self, record: &Record) -> Result<Outcome, StageError> {
+        let batch = self.decode(record).await?;
+        // The run has ended: nobody waits for this batch.
+        if self.deps.cancelled.contains(&batch.at.run) || now_millis() > batch.deadline {
+            return Ok(Outcome::nothing());
+        }
+        let topics = &self.deps.platform.topics;
+        let dead_letters = topics.deadletter(&batch.at.workspace, &batch.at.workflow);
+        let attributed = |error: StageError| error.dead_letter_to(dead_letters.as_str());
+        let work = StepWork::find(&self.deps.platform, &batch.at).await?;
+        let records = validate(&self.deps, &work, &batch, record, &self.group).await.map_err(attributed)?;
+        Ok(Outcome::of(records))
+    }
+
+    async fn given_up(&self, record: &Record, error: &StageError) -> Vec<OutRecord> {
+        let Ok(batch) = self.decode(record).await else { return Vec::new() };
+        let info = ErrorInfo::new(error.code, error.message.clone());
+        let failed = step_failed(&self.deps.platform, &batch.at, Some(batch.batch), info, None);
+        failed.into_iter().collect()
+    }
+}
