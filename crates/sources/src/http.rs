@@ -82,7 +82,7 @@ impl HttpSource {
         match ended {
             Ok((items, next)) => Ok(Page { items, next, effort }),
             Err(error) if error.code() == Code::SourceRefused && self.pager.is_probe(&cursor) => {
-                tracing::debug!(%error, "the source has no page after its last one");
+                tracing::debug!(error = %self.redactor.text(&error.to_string()), "the source has no page after its last one");
                 Ok(Page { items: Vec::new(), next: None, effort })
             }
             Err(error) => {

@@ -16,7 +16,7 @@ pub struct GatewayConfig {
     pub token: Option<String>,
     /// Whether `/metrics` is open to requests without the token. By default it is on loopback addresses only.
     pub open_metrics: Option<bool>,
-    /// Directory of the view of runs. It belongs to this process alone, and may be deleted while it does not run.
+    /// Directory of the view of runs; a relative one is below the data directory. It belongs to this process alone, and may be deleted while it does not run.
     pub view_directory: PathBuf,
     /// Memory for the view of runs.
     pub view_cache: ByteSize,
@@ -50,7 +50,7 @@ pub struct GatewayConfig {
 
 impl Default for GatewayConfig {
     fn default() -> Self {
-        let view = RunViewConfig::new(".prunella/run-view");
+        let view = RunViewConfig::new("run-view");
         Self {
             listen: "127.0.0.1:8787".to_owned(),
             token: None,

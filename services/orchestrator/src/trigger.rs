@@ -35,7 +35,10 @@ pub(crate) async fn start_command(
         let message = format!("{place} has {} bytes, the limit is {limit} (runs.max-trigger-bytes)", value.len());
         return Err(refuse(Code::TriggerTooLarge, message));
     }
-    if let Err(error) = serde_json::from_slice::<IgnoredAny>(value) {
+    // Skipped strings are not checked by the parser: the encoding is, first.
+    let text = std::str::from_utf8(value)
+        .map_err(|error| refuse(Code::TriggerNotJson, format!("{place} is not UTF-8: {error}")))?;
+    if let Err(error) = serde_json::from_str::<IgnoredAny>(text) {
         return Err(refuse(Code::TriggerNotJson, format!("{place} is not JSON: {error}")));
     }
     let Some(definition) = platform.catalog.live(&workspace, &workflow) else {

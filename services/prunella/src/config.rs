@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use prunella_extractor::ExtractorSettings;
+use prunella_gateway::GatewayConfig;
 use prunella_mapping::Limits;
 use prunella_model::{ByteSize, Code, Period};
 use prunella_orchestrator::RunSettings;
@@ -45,6 +46,8 @@ pub struct Config {
     pub validator: ValidatorSettings,
     /// Limits that several stages share.
     pub limits: SharedLimits,
+    /// The HTTP API.
+    pub gateway: GatewayConfig,
     /// Logs and metrics.
     pub telemetry: Telemetry,
 }

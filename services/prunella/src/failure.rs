@@ -80,7 +80,10 @@ macro_rules! from_coded {
 
 from_coded!(
     prunella_catalog::CatalogError,
+    prunella_gateway::GatewayError,
     prunella_localkafka::LocalKafkaError,
+    prunella_runview::RunViewError,
+    prunella_sources::SourceError,
     prunella_stream::StreamError,
     prunella_topology::TopologyError,
     prunella_wire::WireError,

@@ -7,6 +7,7 @@ mod commands;
 mod config;
 mod demo;
 mod failure;
+mod gateway;
 mod print;
 mod process;
 mod signals;

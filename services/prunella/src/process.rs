@@ -1,6 +1,6 @@
 //! Putting a process together: clients, catalog, services.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::ValueEnum;
@@ -25,10 +25,11 @@ pub enum Service {
     Extractor,
     Transformer,
     Validator,
+    Gateway,
 }
 
 impl Service {
-    pub const ALL: [Self; 4] = [Self::Orchestrator, Self::Extractor, Self::Transformer, Self::Validator];
+    pub const ALL: [Self; 5] = [Self::Orchestrator, Self::Extractor, Self::Transformer, Self::Validator, Self::Gateway];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -36,6 +37,7 @@ impl Service {
             Self::Extractor => "extractor",
             Self::Transformer => "transformer",
             Self::Validator => "validator",
+            Self::Gateway => "gateway",
         }
     }
 }
@@ -46,6 +48,7 @@ pub struct Process {
     pub topology: Topology,
     pub platform: Platform,
     homes: i32,
+    data_directory: PathBuf,
 }
 
 /// Connects to Kafka.
@@ -95,7 +98,7 @@ impl Process {
             output,
             catalog,
         };
-        Ok(Self { config, topology, platform, homes })
+        Ok(Self { config, topology, platform, homes, data_directory: data_directory.to_owned() })
     }
 
     /// Runs `services` until `stop` is cancelled. When one fails for good, the others are stopped.
@@ -138,7 +141,7 @@ impl Process {
                 running.spawn(async move { ended(prunella_orchestrator::run(deps, stop).await) });
             }
             Service::Extractor => {
-                let client = HttpClient::new(&config.http).map_err(|error| Failure::new(error.code(), error.to_string()))?;
+                let client = HttpClient::new(&config.http)?;
                 let deps = prunella_extractor::Deps {
                     platform,
                     cancelled,
@@ -159,6 +162,12 @@ impl Process {
                 let (settings, limits) = (config.validator.clone(), config.mapping.clone());
                 let deps = prunella_validator::Deps { platform, cancelled, settings, limits };
                 running.spawn(async move { ended(prunella_validator::run(deps, stop).await) });
+            }
+            Service::Gateway => {
+                let mut gateway = config.gateway.clone();
+                gateway.view_directory = self.data_directory.join(&gateway.view_directory);
+                let gateway = crate::gateway::serve(self.platform.clone(), gateway, stop);
+                running.spawn(gateway);
             }
         }
         Ok(())

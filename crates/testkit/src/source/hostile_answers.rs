@@ -64,7 +64,10 @@ pub(crate) fn acts(head: &str) -> Vec<Act> {
         "/RedirectToItself" => redirect(path),
         "/RedirectCircle" => redirect("/RedirectBack"),
         "/RedirectBack" => redirect("/RedirectCircle"),
-        "/RedirectFlight" => redirect(&format!("/RedirectFlight?n={}", parameter("n").map_or(1, |n| n.len() + 1))),
+        "/RedirectFlight" => {
+            let number = parameter("n").and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
+            redirect(&format!("/RedirectFlight?n={}", number + 1))
+        }
         "/RedirectNowhere" => redirect("http://[not an address"),
         "/RedirectTo" => redirect(&parameter("url").unwrap_or_default().replace("%3A", ":").replace("%2F", "/")),
         "/Echo" => json_answer(&json!({ "data": [head] }).to_string()),

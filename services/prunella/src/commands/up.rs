@@ -67,10 +67,11 @@ pub async fn run(mut context: Context, args: UpArgs) -> Result<ExitCode, Failure
     apply_paths(&context.config, &context.workspace, &loaded).await?;
     let brokers = &context.config.kafka.brokers;
     if context.json {
-        let ready = serde_json::json!({ "ready": { "brokers": brokers } });
+        let ready = serde_json::json!({ "ready": { "brokers": brokers, "gateway": context.config.gateway.listen } });
         println!("{ready}");
     } else {
         println!("Kafka     {brokers}");
+        println!("HTTP API  http://{}", context.config.gateway.listen);
         println!("Try       prunella --brokers {brokers} apply examples/orders && prunella --brokers {brokers} workflows list");
     }
     let serving = process.serve(&Service::ALL, services_stop.clone());

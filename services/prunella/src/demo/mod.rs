@@ -36,6 +36,8 @@ pub async fn run(context: &Context, args: &DemoArgs) -> Result<ExitCode, Failure
     let stop = stop_on_signal()?;
     let directory = tempfile::Builder::new().prefix("prunella-demo-").tempdir()?;
     let mut config = context.config.clone();
+    // Nobody looks at a page of this gateway: any free port will do.
+    config.gateway.listen = "127.0.0.1:0".to_owned();
     let broker = if context.brokers_given {
         None
     } else {
