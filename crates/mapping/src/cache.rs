@@ -54,14 +54,25 @@ impl MappingCache {
         }
     }
 
+    /// The compiled form of `source`, if it is at hand.
+    pub fn find(&self, source: &str) -> Option<Expression> {
+        let found = self.lookup(SourceHash::of(source));
+        let counter = if found.is_some() { &self.hits } else { &self.misses };
+        counter.fetch_add(1, Ordering::Relaxed);
+        found
+    }
+
     /// The compiled form of `source`. Two threads that miss the same text at once both compile it.
     pub fn get(&self, source: &str) -> Result<Expression, CompileError> {
-        let hash = SourceHash::of(source);
-        if let Some(expression) = self.lookup(hash) {
-            self.hits.fetch_add(1, Ordering::Relaxed);
+        if let Some(expression) = self.find(source) {
             return Ok(expression);
         }
-        self.misses.fetch_add(1, Ordering::Relaxed);
+        self.compile(source)
+    }
+
+    /// Compiles `source` and keeps it.
+    pub fn compile(&self, source: &str) -> Result<Expression, CompileError> {
+        let hash = SourceHash::of(source);
         let expression = Expression::compile_with(&*self.engine, source)?;
         self.insert(hash, expression.clone());
         Ok(expression)
@@ -97,11 +108,7 @@ impl MappingCache {
     fn insert(&self, hash: SourceHash, expression: Expression) {
         let mut entries = self.lock();
         if entries.by_hash.len() >= self.capacity && !entries.by_hash.contains_key(&hash) {
-            let oldest = entries
-                .by_hash
-                .iter()
-                .min_by_key(|(_, entry)| entry.used)
-                .map(|(hash, _)| *hash);
+            let oldest = entries.by_hash.iter().min_by_key(|(_, entry)| entry.used).map(|(hash, _)| *hash);
             if let Some(oldest) = oldest {
                 entries.by_hash.remove(&oldest);
             }
@@ -144,23 +151,12 @@ mod tests {
         let results: Vec<_> = std::thread::scope(|scope| {
             let map = || {
                 let expression = cache.get("a + 1").expect("compiles");
-                expression.map_item(
-                    br#"{"a":1}"#,
-                    &Bindings::new(),
-                    Moment::new(0, 0),
-                    &Limits::default(),
-                )
+                expression.map_item(br#"{"a":1}"#, &Bindings::new(), Moment::new(0, 0), &Limits::default())
             };
             let threads: Vec<_> = (0..4).map(|_| scope.spawn(map)).collect();
-            threads
-                .into_iter()
-                .map(|thread| thread.join().expect("no panic"))
-                .collect()
+            threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
         });
-        assert!(
-            results.iter().all(|result| result.as_deref() == Ok(b"2")),
-            "{results:?}"
-        );
+        assert!(results.iter().all(|result| result.as_deref() == Ok(b"2")), "{results:?}");
         assert_eq!((cache.hits() + cache.misses(), cache.len()), (4, 1));
     }
 }

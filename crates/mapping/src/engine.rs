@@ -28,11 +28,5 @@ pub trait CompiledExpression: Send + Sync {
     ) -> Result<Option<Value>, EvalError>;
 
     /// Evaluates over the JSON text of one item and gives the JSON text of the result; an undefined result is an error.
-    fn map(
-        &self,
-        item: &[u8],
-        bindings: &Bindings,
-        moment: Moment,
-        limits: &Limits,
-    ) -> Result<Vec<u8>, EvalError>;
+    fn map(&self, item: &[u8], bindings: &Bindings, moment: Moment, limits: &Limits) -> Result<Vec<u8>, EvalError>;
 }

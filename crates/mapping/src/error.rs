@@ -20,20 +20,9 @@ pub struct CompileError {
 }
 
 impl CompileError {
-    pub(crate) fn at(
-        code: Code,
-        source: &str,
-        position: usize,
-        message: impl Into<String>,
-    ) -> Self {
+    pub(crate) fn at(code: Code, source: &str, position: usize, message: impl Into<String>) -> Self {
         let place = Place::of(source, position);
-        Self {
-            code,
-            message: message.into(),
-            position: place.position,
-            line: place.line,
-            column: place.column,
-        }
+        Self { code, message: message.into(), position: place.position, line: place.line, column: place.column }
     }
 }
 
@@ -113,9 +102,7 @@ pub enum EvalError {
         message: String,
         place: Place,
     },
-    #[error(
-        "the mapping gives no value for this item: its result is undefined (a path that leads nowhere?)"
-    )]
+    #[error("the mapping gives no value for this item: its result is undefined (a path that leads nowhere?)")]
     Undefined,
     #[error("the result holds a function: call it, or leave it out of the result")]
     FunctionResult,
@@ -135,9 +122,7 @@ pub enum EvalError {
     Limit { kind: LimitKind, value: String },
     #[error("{what} is nested more than {limit} levels deep")]
     Nesting { what: &'static str, limit: usize },
-    #[error(
-        "the mapping engine failed: {reason}; please report this with the expression and its input"
-    )]
+    #[error("the mapping engine failed: {reason}; please report this with the expression and its input")]
     Engine { reason: String },
     #[error(
         "`{{{{ {expression} }}}}` gives no value (a path that leads nowhere?); write `{expression} ?? \"\"` if it may be absent"
@@ -146,15 +131,9 @@ pub enum EvalError {
     #[error(
         "`{{{{ {expression} }}}}` gives {found}, which cannot stand inside text; make a string of it with $string or $join"
     )]
-    TemplateValue {
-        expression: String,
-        found: &'static str,
-    },
+    TemplateValue { expression: String, found: &'static str },
     #[error("in `{{{{ {expression} }}}}`: {error}")]
-    Template {
-        expression: String,
-        error: Box<EvalError>,
-    },
+    Template { expression: String, error: Box<EvalError> },
 }
 
 fn at(place: &Option<Place>) -> String {

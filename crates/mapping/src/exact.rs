@@ -31,10 +31,7 @@ pub(crate) fn parse(text: &str) -> Result<Value, EvalError> {
 pub(crate) fn input_error(error: &serde_json::Error) -> EvalError {
     let reason = error.to_string();
     if reason.starts_with("recursion limit exceeded") {
-        return EvalError::Nesting {
-            what: "the input",
-            limit: DEEPEST_INPUT,
-        };
+        return EvalError::Nesting { what: "the input", limit: DEEPEST_INPUT };
     }
     EvalError::Input { reason }
 }
@@ -45,15 +42,8 @@ pub(crate) fn may_need_marks(text: &[u8]) -> bool {
     // A run of 16 digits covers one of every 16 positions: look there, and around a digit found there.
     while index < text.len() {
         if text[index].is_ascii_digit() {
-            let before = text[..index]
-                .iter()
-                .rev()
-                .take_while(|byte| byte.is_ascii_digit())
-                .count();
-            let after = text[index..]
-                .iter()
-                .take_while(|byte| byte.is_ascii_digit())
-                .count();
+            let before = text[..index].iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+            let after = text[index..].iter().take_while(|byte| byte.is_ascii_digit()).count();
             if before + after >= FEWEST_DIGITS {
                 return true;
             }
@@ -102,9 +92,10 @@ pub(crate) fn mark_text(text: &str) -> Result<Option<String>, EvalError> {
 /// Whether the text holds one of the characters that marks are made of, as it is or escaped.
 pub(crate) fn holds_noncharacters(text: &str) -> bool {
     text.contains([OPEN, CLOSE])
-        || text.as_bytes().windows(6).any(|window| {
-            window.eq_ignore_ascii_case(b"\\ufdd0") || window.eq_ignore_ascii_case(b"\\ufdd1")
-        })
+        || text
+            .as_bytes()
+            .windows(6)
+            .any(|window| window.eq_ignore_ascii_case(b"\\ufdd0") || window.eq_ignore_ascii_case(b"\\ufdd1"))
 }
 
 /// The same of the strings and keys of a value.
@@ -113,9 +104,7 @@ pub(crate) fn value_holds_noncharacters(value: &Value) -> bool {
     match value {
         Value::String(text) => holds(text),
         Value::Array(items) => items.iter().any(value_holds_noncharacters),
-        Value::Object(fields) => fields
-            .iter()
-            .any(|(key, field)| holds(key) || value_holds_noncharacters(field)),
+        Value::Object(fields) => fields.iter().any(|(key, field)| holds(key) || value_holds_noncharacters(field)),
         _ => false,
     }
 }
@@ -151,9 +140,8 @@ fn end_of_string(bytes: &[u8], quote: usize) -> usize {
 }
 
 fn end_of_number(bytes: &[u8], start: usize) -> usize {
-    let more = bytes[start + 1..]
-        .iter()
-        .take_while(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'));
+    let more =
+        bytes[start + 1..].iter().take_while(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'));
     start + 1 + more.count()
 }
 
@@ -174,17 +162,11 @@ pub(crate) fn push_mark(out: &mut String, number: &str) -> Result<(), EvalError>
         None => (false, number),
     };
     if digits.len() > LONGEST {
-        return Err(EvalError::Input {
-            reason: format!("it holds an integer of more than {LONGEST} digits"),
-        });
+        return Err(EvalError::Input { reason: format!("it holds an integer of more than {LONGEST} digits") });
     }
     out.push(OPEN);
     // Of two negative integers the longer one, and the one with larger digits, is the smaller one.
-    let length = if negative {
-        LONGEST - digits.len()
-    } else {
-        digits.len()
-    };
+    let length = if negative { LONGEST - digits.len() } else { digits.len() };
     out.push(if negative { '0' } else { '1' });
     out.push_str(&format!("{length:04}"));
     match negative {
@@ -208,11 +190,7 @@ pub(crate) fn unmark(text: &str) -> Option<String> {
     }
     match sign {
         "1" => Some(digits.to_owned()),
-        _ => Some(
-            std::iter::once('-')
-                .chain(digits.bytes().map(nines_complement))
-                .collect(),
-        ),
+        _ => Some(std::iter::once('-').chain(digits.bytes().map(nines_complement)).collect()),
     }
 }
 
@@ -249,12 +227,9 @@ fn marked(value: &Value) -> Value {
     match value {
         Value::Number(number) => mark_number(number).map_or_else(|| value.clone(), Value::String),
         Value::Array(items) => items.iter().map(marked).collect(),
-        Value::Object(fields) => Value::Object(
-            fields
-                .iter()
-                .map(|(key, field)| (key.clone(), marked(field)))
-                .collect(),
-        ),
+        Value::Object(fields) => {
+            Value::Object(fields.iter().map(|(key, field)| (key.clone(), marked(field))).collect())
+        }
         _ => value.clone(),
     }
 }

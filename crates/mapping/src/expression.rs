@@ -4,8 +4,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::{
-    Bindings, CompileError, CompiledExpression, Engine, EvalError, Input, JlensEngine, Limits,
-    Moment, Reads, StepReads,
+    Bindings, CompileError, CompiledExpression, Engine, EvalError, Input, JlensEngine, Limits, Moment, Reads, StepReads,
 };
 
 /// A JSONata expression or mapping, compiled once. Cheap to clone; may be used by many threads at once.
@@ -21,9 +20,7 @@ impl Expression {
     }
 
     pub fn compile_with(engine: &dyn Engine, source: &str) -> Result<Self, CompileError> {
-        Ok(Self {
-            compiled: engine.compile(source)?,
-        })
+        Ok(Self { compiled: engine.compile(source)? })
     }
 
     pub fn source(&self) -> &str {

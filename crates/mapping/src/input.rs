@@ -16,10 +16,7 @@ pub struct Input<'a> {
 
 impl<'a> Input<'a> {
     pub fn borrowed(value: &'a Value) -> Self {
-        Self {
-            marked: exact::mark_value(value),
-            value: Cow::Borrowed(value),
-        }
+        Self { marked: exact::mark_value(value), value: Cow::Borrowed(value) }
     }
 
     pub fn value(&self) -> &Value {
@@ -38,23 +35,14 @@ impl<'a> Input<'a> {
 
 impl Input<'static> {
     pub fn new(value: Value) -> Self {
-        Self {
-            marked: exact::mark_value(&value),
-            value: Cow::Owned(value),
-        }
+        Self { marked: exact::mark_value(&value), value: Cow::Owned(value) }
     }
 
     /// Reads JSON text. Unlike [`Input::new`], integers longer than 64 bits keep all their digits too.
     pub fn from_json(text: &str) -> Result<Self, EvalError> {
         let value = exact::parse(text)?;
-        let marked = exact::mark_text(text)?
-            .as_deref()
-            .map(exact::parse)
-            .transpose()?;
-        Ok(Self {
-            value: Cow::Owned(value),
-            marked,
-        })
+        let marked = exact::mark_text(text)?.as_deref().map(exact::parse).transpose()?;
+        Ok(Self { value: Cow::Owned(value), marked })
     }
 }
 

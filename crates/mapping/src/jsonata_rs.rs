@@ -9,8 +9,8 @@ use prunella_model::Code;
 use serde_json::{Map, Number, Value};
 
 use crate::{
-    Bindings, CompileError, CompiledExpression, Engine, EvalError, Input, LimitKind, Limits,
-    Moment, Place, Reads, exact,
+    Bindings, CompileError, CompiledExpression, Engine, EvalError, Input, LimitKind, Limits, Moment, Place, Reads,
+    exact,
 };
 
 /// JSONata by the crate `jsonata-rs` 0.3.4.
@@ -32,17 +32,10 @@ impl Engine for JsonataRsEngine {
 
     fn compile(&self, source: &str) -> Result<Arc<dyn CompiledExpression>, CompileError> {
         let syntax = |message: String| CompileError::at(Code::MappingSyntax, source, 0, message);
-        catch_unwind(|| {
-            JsonAta::new(source, &Bump::new())
-                .map(drop)
-                .map_err(|error| error.to_string())
-        })
-        .unwrap_or_else(|_| Err("the parser panicked".to_owned()))
-        .map_err(syntax)?;
-        Ok(Arc::new(JsonataRsExpression {
-            source: source.to_owned(),
-            reads: Reads::everything(),
-        }))
+        catch_unwind(|| JsonAta::new(source, &Bump::new()).map(drop).map_err(|error| error.to_string()))
+            .unwrap_or_else(|_| Err("the parser panicked".to_owned()))
+            .map_err(syntax)?;
+        Ok(Arc::new(JsonataRsExpression { source: source.to_owned(), reads: Reads::everything() }))
     }
 }
 
@@ -52,12 +45,7 @@ struct JsonataRsExpression {
 }
 
 impl JsonataRsExpression {
-    fn run(
-        &self,
-        input: &str,
-        bindings: &Bindings,
-        limits: &Limits,
-    ) -> Result<Option<Value>, EvalError> {
+    fn run(&self, input: &str, bindings: &Bindings, limits: &Limits) -> Result<Option<Value>, EvalError> {
         let failed = |error: Error| EvalError::Failed {
             engine_code: error.code().to_owned(),
             message: error.to_string(),
@@ -70,16 +58,12 @@ impl JsonataRsExpression {
                 expression.assign_var(name, node_of(&arena, value));
             }
             let millis = usize::try_from(limits.timeout.millis()).unwrap_or(usize::MAX);
-            let result = expression
-                .evaluate_timeboxed(Some(input), Some(limits.max_depth), Some(millis))
-                .map_err(failed)?;
+            let result =
+                expression.evaluate_timeboxed(Some(input), Some(limits.max_depth), Some(millis)).map_err(failed)?;
             value_of(result)
         };
-        catch_unwind(AssertUnwindSafe(evaluate)).unwrap_or_else(|_| {
-            Err(EvalError::Engine {
-                reason: "it panicked".to_owned(),
-            })
-        })
+        catch_unwind(AssertUnwindSafe(evaluate))
+            .unwrap_or_else(|_| Err(EvalError::Engine { reason: "it panicked".to_owned() }))
     }
 }
 
@@ -105,24 +89,15 @@ impl CompiledExpression for JsonataRsExpression {
         self.run(&input.value().to_string(), bindings, limits)
     }
 
-    fn map(
-        &self,
-        item: &[u8],
-        bindings: &Bindings,
-        moment: Moment,
-        limits: &Limits,
-    ) -> Result<Vec<u8>, EvalError> {
+    fn map(&self, item: &[u8], bindings: &Bindings, moment: Moment, limits: &Limits) -> Result<Vec<u8>, EvalError> {
         if item.len() > limits.max_input_bytes.as_usize() {
             return Err(LimitKind::InputSize.error(limits));
         }
-        let text = std::str::from_utf8(item).map_err(|error| EvalError::Input {
-            reason: format!("not UTF-8 at byte {}", error.valid_up_to()),
-        })?;
+        let text = std::str::from_utf8(item)
+            .map_err(|error| EvalError::Input { reason: format!("not UTF-8 at byte {}", error.valid_up_to()) })?;
         // It reads its input as an expression, so what is no JSON must be found here.
         exact::parse(text)?;
-        let value = self
-            .evaluate(&Input::from_json(text)?, bindings, moment, limits)?
-            .ok_or(EvalError::Undefined)?;
+        let value = self.evaluate(&Input::from_json(text)?, bindings, moment, limits)?.ok_or(EvalError::Undefined)?;
         let result = value.to_string().into_bytes();
         if result.len() > limits.max_result_bytes.as_usize() {
             return Err(LimitKind::ResultSize.error(limits));
@@ -139,16 +114,12 @@ fn node_of<'a>(arena: &'a Bump, value: &Value) -> &'a Node<'a> {
         Value::String(text) => Node::string(arena, text),
         Value::Array(items) => {
             let array = Node::array_with_capacity(arena, items.len(), ArrayFlags::empty());
-            items
-                .iter()
-                .for_each(|item| array.push(node_of(arena, item)));
+            items.iter().for_each(|item| array.push(node_of(arena, item)));
             array
         }
         Value::Object(fields) => {
             let object = Node::object_with_capacity(arena, fields.len());
-            fields
-                .iter()
-                .for_each(|(key, field)| object.insert(key, node_of(arena, field)));
+            fields.iter().for_each(|(key, field)| object.insert(key, node_of(arena, field)));
             object
         }
     }
@@ -165,9 +136,7 @@ fn value_of<'a>(node: &'a Node<'a>) -> Result<Option<Value>, EvalError> {
         _ if node.is_number() => number_of(node.as_f64())?,
         _ if node.is_string() => Value::String(node.as_str().into_owned()),
         _ if node.is_array() => {
-            let items = node
-                .members()
-                .map(|item| Ok(value_of(item)?.unwrap_or_default()));
+            let items = node.members().map(|item| Ok(value_of(item)?.unwrap_or_default()));
             Value::Array(items.collect::<Result<_, EvalError>>()?)
         }
         _ => {
@@ -188,7 +157,5 @@ fn number_of(number: f64) -> Result<Value, EvalError> {
     if number.fract() == 0.0 && number.abs() < 9_007_199_254_740_992.0 {
         return Ok(Value::from(number as i64));
     }
-    Number::from_f64(number)
-        .map(Value::Number)
-        .ok_or(EvalError::NotFinite { place: None })
+    Number::from_f64(number).map(Value::Number).ok_or(EvalError::NotFinite { place: None })
 }

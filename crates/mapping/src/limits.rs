@@ -45,9 +45,7 @@ mod tests {
 
     #[test]
     fn keys_are_kebab_case_and_unknown_ones_are_refused() {
-        let limits: Limits =
-            serde_json::from_str(r#"{"timeout":"250ms","max-result-bytes":"1MiB"}"#)
-                .expect("limits");
+        let limits: Limits = serde_json::from_str(r#"{"timeout":"250ms","max-result-bytes":"1MiB"}"#).expect("limits");
         assert_eq!(limits.timeout, Period::from_millis(250));
         assert_eq!(limits.max_result_bytes, ByteSize::from_mib(1));
         assert_eq!(limits.max_depth, Limits::default().max_depth);

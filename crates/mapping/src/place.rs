@@ -18,11 +18,7 @@ impl Place {
         }
         let before = &text[..position];
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        Self {
-            position,
-            line: before.matches('\n').count() + 1,
-            column: before[line_start..].chars().count() + 1,
-        }
+        Self { position, line: before.matches('\n').count() + 1, column: before[line_start..].chars().count() + 1 }
     }
 }
 
@@ -32,22 +28,8 @@ mod tests {
 
     #[test]
     fn columns_count_characters() {
-        assert_eq!(
-            Place::of("é\n𝄞x", 7),
-            Place {
-                position: 7,
-                line: 2,
-                column: 2
-            }
-        );
+        assert_eq!(Place::of("é\n𝄞x", 7), Place { position: 7, line: 2, column: 2 });
         assert_eq!(Place::of("é", 1).position, 0);
-        assert_eq!(
-            Place::of("ab", 9),
-            Place {
-                position: 2,
-                line: 1,
-                column: 3
-            }
-        );
+        assert_eq!(Place::of("ab", 9), Place { position: 2, line: 1, column: 3 });
     }
 }

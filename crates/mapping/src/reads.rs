@@ -35,32 +35,23 @@ impl StepReads {
 }
 
 impl Reads {
-    #[cfg_attr(
-        not(feature = "jsonata-rs"),
-        expect(dead_code, reason = "for engines that cannot tell")
-    )]
+    #[cfg_attr(not(feature = "jsonata-rs"), expect(dead_code, reason = "for engines that cannot tell"))]
     pub(crate) fn everything() -> Self {
         Self { analysed: None }
     }
 
     pub(crate) fn analysed(reads: jlens_core::reads::Reads) -> Self {
-        Self {
-            analysed: Some(reads),
-        }
+        Self { analysed: Some(reads) }
     }
 
     /// Whether the expression may read the variable `$name`.
     pub fn binding(&self, name: &str) -> bool {
-        self.analysed
-            .as_ref()
-            .is_none_or(|reads| reads.every_binding() || reads.binding(name).is_some())
+        self.analysed.as_ref().is_none_or(|reads| reads.every_binding() || reads.binding(name).is_some())
     }
 
     /// Whether the expression may read any variable that it does not bind itself.
     pub fn any_binding(&self) -> bool {
-        self.analysed
-            .as_ref()
-            .is_none_or(|reads| reads.every_binding() || !reads.bindings().is_empty())
+        self.analysed.as_ref().is_none_or(|reads| reads.every_binding() || !reads.bindings().is_empty())
     }
 
     /// The steps read, as `$steps.<id>` or `steps.<id>`.

@@ -7,12 +7,7 @@ use serde_json::{Value, json};
 fn evaluate(source: &str, input: &Value) -> Value {
     Expression::compile(source)
         .expect(source)
-        .evaluate(
-            input,
-            &Bindings::new(),
-            Moment::new(0, 0),
-            &Limits::default(),
-        )
+        .evaluate(input, &Bindings::new(), Moment::new(0, 0), &Limits::default())
         .expect("a result")
         .expect("a value")
 }
@@ -49,17 +44,8 @@ proptest! {
 #[test]
 fn a_sequence_of_one_value_stays_a_single_value() {
     let items: Vec<_> = (0..1_000).map(|_| json!({"c": "a"})).collect();
-    assert_eq!(
-        evaluate("$distinct(items.c)", &json!({ "items": items })),
-        json!("a")
-    );
-    assert_eq!(
-        evaluate("$distinct(items.c)", &json!({ "items": items[..9] })),
-        json!("a")
-    );
+    assert_eq!(evaluate("$distinct(items.c)", &json!({ "items": items })), json!("a"));
+    assert_eq!(evaluate("$distinct(items.c)", &json!({ "items": items[..9] })), json!("a"));
     let items: Vec<_> = (0..1_000).map(|_| json!("a")).collect();
-    assert_eq!(
-        evaluate("$distinct(items)", &json!({ "items": items })),
-        json!(["a"])
-    );
+    assert_eq!(evaluate("$distinct(items)", &json!({ "items": items })), json!(["a"]));
 }

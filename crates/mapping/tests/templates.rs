@@ -1,9 +1,7 @@
 //! Text with `{{ … }}` in it.
 
 use proptest::prelude::*;
-use prunella_mapping::{
-    Bindings, Encoding, EvalError, Input, Limits, Moment, StepReads, Template, TemplateValue,
-};
+use prunella_mapping::{Bindings, Encoding, EvalError, Input, Limits, Moment, StepReads, Template, TemplateValue};
 use prunella_model::Code;
 use serde_json::{Value, json};
 
@@ -17,23 +15,12 @@ fn context() -> Input<'static> {
 
 fn evaluate(template: &str) -> Result<Value, EvalError> {
     let template = Template::parse(template).expect(template);
-    template.evaluate(
-        &context(),
-        &Bindings::new(),
-        Moment::new(0, 0),
-        &Limits::default(),
-    )
+    template.evaluate(&context(), &Bindings::new(), Moment::new(0, 0), &Limits::default())
 }
 
 fn url(template: &str) -> Result<String, EvalError> {
     let template = Template::parse(template).expect(template);
-    template.render(
-        Encoding::Percent,
-        &context(),
-        &Bindings::new(),
-        Moment::new(0, 0),
-        &Limits::default(),
-    )
+    template.render(Encoding::Percent, &context(), &Bindings::new(), Moment::new(0, 0), &Limits::default())
 }
 
 #[test]
@@ -41,10 +28,7 @@ fn a_lone_expression_keeps_its_type() {
     assert_eq!(evaluate("{{ trigger.page }}"), Ok(json!(3)));
     assert_eq!(evaluate("{{trigger.ids}}"), Ok(json!([1, 2])));
     assert_eq!(evaluate("{{ trigger.none }}"), Ok(Value::Null));
-    assert_eq!(
-        evaluate("{{ steps.fetch.id }}"),
-        Ok(json!(9_007_199_254_740_993_u64))
-    );
+    assert_eq!(evaluate("{{ steps.fetch.id }}"), Ok(json!(9_007_199_254_740_993_u64)));
     assert_eq!(evaluate("{{ trigger.page }} "), Ok(json!("3 ")));
     assert_eq!(evaluate("no expression"), Ok(json!("no expression")));
     assert_eq!(evaluate(""), Ok(json!("")));
@@ -52,25 +36,14 @@ fn a_lone_expression_keeps_its_type() {
 
 #[test]
 fn in_text_scalars_stand_as_text() {
-    assert_eq!(
-        evaluate("p={{ trigger.page }}&ok={{ trigger.ok }}"),
-        Ok(json!("p=3&ok=true"))
-    );
-    assert_eq!(
-        evaluate("#{{ steps.fetch.id }}"),
-        Ok(json!("#9007199254740993"))
-    );
-    for (template, found) in [
-        ("x{{ trigger.none }}", "null"),
-        ("x{{ trigger.ids }}", "an array"),
-        ("x{{ trigger }}", "an object"),
-    ] {
+    assert_eq!(evaluate("p={{ trigger.page }}&ok={{ trigger.ok }}"), Ok(json!("p=3&ok=true")));
+    assert_eq!(evaluate("#{{ steps.fetch.id }}"), Ok(json!("#9007199254740993")));
+    for (template, found) in
+        [("x{{ trigger.none }}", "null"), ("x{{ trigger.ids }}", "an array"), ("x{{ trigger }}", "an object")]
+    {
         let error = evaluate(template).expect_err(template);
         assert_eq!(error.code(), Code::TemplateValue);
-        assert!(
-            error.to_string().contains(found) && error.to_string().contains("trigger"),
-            "{error}"
-        );
+        assert!(error.to_string().contains(found) && error.to_string().contains("trigger"), "{error}");
     }
 }
 
@@ -89,10 +62,7 @@ fn an_undefined_value_is_an_error_that_names_the_expression() {
 
 #[test]
 fn braces_inside_expressions_do_not_end_them() {
-    assert_eq!(
-        evaluate(r#"{{ {"a": {"b": 1}} }}"#),
-        Ok(json!({"a": {"b": 1}}))
-    );
+    assert_eq!(evaluate(r#"{{ {"a": {"b": 1}} }}"#), Ok(json!({"a": {"b": 1}})));
     assert_eq!(evaluate(r#"{{{"a":{"b":1}}}}"#), Ok(json!({"a": {"b": 1}})));
     assert_eq!(evaluate(r#"<{{ "}}" & '{{' }}>"#), Ok(json!("<}}{{>")));
     assert_eq!(evaluate("{{ trigger.page /* }} */ }}}}"), Ok(json!("3}}")));
@@ -103,10 +73,7 @@ fn braces_inside_expressions_do_not_end_them() {
 fn mistakes_have_their_place_in_the_template() {
     let error = |template: &str| Template::parse(template).expect_err(template);
     let unclosed = error("a\n b {{ trigger");
-    assert_eq!(
-        (unclosed.code, unclosed.line, unclosed.column),
-        (Code::TemplateSyntax, 2, 4)
-    );
+    assert_eq!((unclosed.code, unclosed.line, unclosed.column), (Code::TemplateSyntax, 2, 4));
     assert_eq!(error("x {{ }} y").code, Code::TemplateSyntax);
     let broken = error("é {{ trigger.ids[ }} and {{ trigger.page }}");
     assert_eq!((broken.code, broken.line), (Code::MappingSyntax, 1));
@@ -120,20 +87,11 @@ fn mistakes_have_their_place_in_the_template() {
 #[test]
 fn values_in_urls_are_percent_encoded_where_they_stand() {
     assert_eq!(
-        url("https://x.example/{{ trigger.q }}?since={{ trigger.since }}&page={{ trigger.page }}")
-            .as_deref(),
-        Ok(
-            "https://x.example/a%20b%26c%3D%C3%BC%2F~-._?since=2026-01-01T00%3A00%3A00%2B01%3A00&page=3"
-        )
+        url("https://x.example/{{ trigger.q }}?since={{ trigger.since }}&page={{ trigger.page }}").as_deref(),
+        Ok("https://x.example/a%20b%26c%3D%C3%BC%2F~-._?since=2026-01-01T00%3A00%3A00%2B01%3A00&page=3")
     );
-    assert_eq!(
-        url("{{ base }}").as_deref(),
-        Ok("https://shop.example/orders?x=1")
-    );
-    assert_eq!(
-        url("{{ base }}&p=1").as_deref(),
-        Ok("https%3A%2F%2Fshop.example%2Forders%3Fx%3D1&p=1")
-    );
+    assert_eq!(url("{{ base }}").as_deref(), Ok("https://shop.example/orders?x=1"));
+    assert_eq!(url("{{ base }}&p=1").as_deref(), Ok("https%3A%2F%2Fshop.example%2Forders%3Fx%3D1&p=1"));
 }
 
 #[test]
@@ -141,26 +99,14 @@ fn values_hold_templates_in_their_strings_and_not_in_their_keys() {
     let value = json!({ "{{ a }}": "{{ trigger.ids }}", "list": [1, "p{{ trigger.page }}", { "x": "{{ steps.fetch[0] }}" }], "plain": [null] });
     let template = TemplateValue::parse(&value).expect("templates");
     assert!(!template.is_static());
+    assert_eq!(template.step_reads(), StepReads::Only(["fetch".to_owned()].into()));
     assert_eq!(
-        template.step_reads(),
-        StepReads::Only(["fetch".to_owned()].into())
-    );
-    assert_eq!(
-        template.evaluate(
-            &context(),
-            &Bindings::new(),
-            Moment::new(0, 0),
-            &Limits::default()
-        ),
+        template.evaluate(&context(), &Bindings::new(), Moment::new(0, 0), &Limits::default()),
         Ok(
             json!({ "{{ a }}": [1, 2], "list": [1, "p3", { "x": { "id": 9_007_199_254_740_993_u64 } }], "plain": [null] })
         )
     );
-    assert!(
-        TemplateValue::parse(&json!([{ "a": "x", "b": [1, null] }]))
-            .expect("no templates")
-            .is_static()
-    );
+    assert!(TemplateValue::parse(&json!([{ "a": "x", "b": [1, null] }])).expect("no templates").is_static());
     assert!(TemplateValue::parse(&json!(["{{ a["])).is_err());
 }
 
@@ -168,10 +114,7 @@ fn values_hold_templates_in_their_strings_and_not_in_their_keys() {
 fn a_template_reads_the_steps_of_its_expressions() {
     let reads = |template: &str| Template::parse(template).expect(template).step_reads();
     assert_eq!(reads("no {} step"), StepReads::Only([].into()));
-    assert_eq!(
-        reads("{{ steps.a.id }}/{{ $steps.b }}"),
-        StepReads::Only(["a".to_owned(), "b".to_owned()].into())
-    );
+    assert_eq!(reads("{{ steps.a.id }}/{{ $steps.b }}"), StepReads::Only(["a".to_owned(), "b".to_owned()].into()));
     assert_eq!(reads("{{ steps.a }}{{ $keys(steps) }}"), StepReads::All);
 }
 

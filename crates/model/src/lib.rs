@@ -7,7 +7,7 @@ pub mod workflow;
 
 pub use code::{Code, Route};
 pub use ids::{
-    Attempt, BatchNumber, IdError, ItemId, RunId, RunOrigin, StepId, WorkflowName, WorkflowRef,
-    WorkflowVersion, WorkspaceName, murmur2_partition,
+    Attempt, BatchNumber, IdError, ItemId, RunId, RunOrigin, StepId, WorkflowName, WorkflowRef, WorkflowVersion,
+    WorkspaceName, murmur2_partition,
 };
 pub use units::{ByteSize, Period, UnitError};

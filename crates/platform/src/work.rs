@@ -13,7 +13,7 @@ use prunella_workflow::{Plan, PlannedStep};
 use crate::Platform;
 
 /// How long work waits for the definition it names to arrive here.
-const DEFINITION_PATIENCE: Duration = Duration::from_secs(10);
+const DEFINITION_PATIENCE: Duration = Duration::from_secs(3);
 
 /// A step's compiled definition; keeps the whole plan alive.
 #[derive(Clone)]
@@ -38,7 +38,8 @@ impl StepWork {
             .await
             .ok_or_else(|| unknown("not in the catalog".to_owned()))?;
         let plan = definition.plan().map_err(unknown)?;
-        let index = plan.step(&at.step).map(|step| step.index).ok_or_else(|| unknown(format!("no step {}", at.step)))?;
+        let index =
+            plan.step(&at.step).map(|step| step.index).ok_or_else(|| unknown(format!("no step {}", at.step)))?;
         Ok(Self { plan, index })
     }
 

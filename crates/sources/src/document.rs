@@ -129,11 +129,17 @@ fn no_json(text: &str, error: &serde_json::Error) -> SourceError {
     let start = text.trim_start();
     let shown = excerpt(start.as_bytes(), SHOWN_BYTES);
     if start.is_empty() {
-        return SourceError::doubtful(Code::SourceEmpty, "the answer is empty; a source without data answers 204 or []");
+        return SourceError::doubtful(
+            Code::SourceEmpty,
+            "the answer is empty; a source without data answers 204 or []",
+        );
     }
     if start.starts_with('<') {
         let head = start.get(..start.len().min(512)).unwrap_or(start).to_ascii_lowercase();
-        let is_page = head.starts_with("<!doctype html") || head.contains("<html") || head.contains("<head") || head.contains("<body");
+        let is_page = head.starts_with("<!doctype html")
+            || head.contains("<html")
+            || head.contains("<head")
+            || head.contains("<body");
         let (code, what) = if is_page { (Code::SourceHtml, "a web page") } else { (Code::SourceNotJson, "XML") };
         return SourceError::doubtful(code, format!("the answer is {what}, not JSON: {shown}"));
     }
@@ -169,7 +175,9 @@ impl Fields<'_> {
     fn names(&self) -> String {
         match self.count {
             0 => "no fields".to_owned(),
-            count if count > self.first.len() => format!("{} and {} more", self.first.join(", "), count - self.first.len()),
+            count if count > self.first.len() => {
+                format!("{} and {} more", self.first.join(", "), count - self.first.len())
+            }
             _ => self.first.join(", "),
         }
     }
@@ -216,7 +224,7 @@ mod tests {
             ("<!DOCTYPE HTML><title>Down</title>", Code::SourceHtml, "a web page"),
             ("\n<div><HTML>", Code::SourceHtml, "a web page"),
             ("<?xml version=\"1.0\"?><orders/>", Code::SourceNotJson, "XML"),
-            ("{\"data\":[{\"id\":1},{\"i", Code::SourceHalfJson, "after 22 bytes"),
+            ("{\"data\":[{\"id\":1},{\"i", Code::SourceHalfJson, "after 21 bytes"),
             ("{\"a\":NaN}", Code::SourceNotJson, "line 1 column"),
             ("[1,2]]", Code::SourceNotJson, "trailing"),
             ("Internal error\u{7}", Code::SourceNotJson, "near `Internal error`"),

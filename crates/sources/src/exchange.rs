@@ -122,7 +122,7 @@ impl Exchange {
         if let Some(body) = body {
             builder = builder.body(body.clone());
         }
-        builder.send().await.map_err(|error| send_error(&error))
+        builder.send().await.map_err(|error| send_error(&error, url.scheme() == "https"))
     }
 
     /// Where a redirect leads; `None` for every other answer.
@@ -177,7 +177,7 @@ pub(crate) fn reason_of(error: &reqwest::Error) -> String {
     if reasons.is_empty() { "the request failed".to_owned() } else { reasons.join(": ") }
 }
 
-fn send_error(error: &reqwest::Error) -> SourceError {
+fn send_error(error: &reqwest::Error, is_tls: bool) -> SourceError {
     let reason = reason_of(error);
     if error.is_builder() {
         return SourceError::permanent(Code::SourceUrl, format!("the request cannot be sent: {reason}"));
@@ -189,12 +189,17 @@ fn send_error(error: &reqwest::Error) -> SourceError {
         let message = format!("no connection in time (http.connect-timeout): {reason}");
         return SourceError::transient(Code::SourceTimeout, message);
     }
-    if error.is_connect() {
-        let lower = reason.to_ascii_lowercase();
-        if ["ssl", "tls", "certificate", "handshake"].iter().any(|word| lower.contains(word)) {
-            return SourceError::doubtful(Code::SourceTls, format!("no TLS connection: {reason}"));
-        }
+    if !error.is_connect() {
+        return SourceError::transient(Code::SourceUnreachable, format!("no answer: {reason}"));
+    }
+    if !is_tls || reason.contains("tcp connect error") {
         return SourceError::transient(Code::SourceUnreachable, format!("no connection: {reason}"));
     }
-    SourceError::transient(Code::SourceUnreachable, format!("no answer: {reason}"))
+    let message = format!("no TLS connection: {reason}");
+    let lower = reason.to_ascii_lowercase();
+    if ["ssl", "tls", "certificate"].iter().any(|word| lower.contains(word)) {
+        return SourceError::doubtful(Code::SourceTls, message);
+    }
+    // The other side hung up, which a server that restarts does too.
+    SourceError::transient(Code::SourceTls, message)
 }

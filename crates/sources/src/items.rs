@@ -21,9 +21,8 @@ pub fn split_items(answer: &Bytes, path: Option<&ItemsPath>) -> Result<Vec<Bytes
 /// As [`split_items`]. A path that leads nowhere is structural: the source has changed, or the workflow is wrong.
 pub(crate) fn items_of(document: &Document, path: Option<&ItemsPath>) -> Result<Vec<Bytes>, SourceError> {
     let Some(path) = path else { return Ok(vec![document.bytes().clone()]) };
-    let moved = |reason: String| {
-        SourceError::permanent(Code::SourceItems, format!("no array of items at `{path}`: {reason}"))
-    };
+    let moved =
+        |reason: String| SourceError::permanent(Code::SourceItems, format!("no array of items at `{path}`: {reason}"));
     match document.at(path) {
         Place::Missing(instead) => Err(moved(instead)),
         Place::Found(found) => found.elements().ok_or_else(|| moved(format!("found {}", found.kind()))),

@@ -30,7 +30,8 @@ fn end_of_parameters(parameters: &str) -> usize {
 fn has_relation_next(parameters: &str) -> bool {
     parameters.split(';').filter_map(|parameter| parameter.split_once('=')).any(|(name, value)| {
         let relations = value.trim().trim_matches('"');
-        name.trim().eq_ignore_ascii_case("rel") && relations.split_whitespace().any(|one| one.eq_ignore_ascii_case("next"))
+        name.trim().eq_ignore_ascii_case("rel")
+            && relations.split_whitespace().any(|one| one.eq_ignore_ascii_case("next"))
     })
 }
 

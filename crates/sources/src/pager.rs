@@ -59,7 +59,9 @@ impl Pager {
             _ => return unusable("pagination: expected exactly one of page, offset, cursor and link"),
         };
         if is_counted && request.items.is_none() {
-            return unusable("pagination: pages that are counted end with an empty one, so `items` must say where the items are");
+            return unusable(
+                "pagination: pages that are counted end with an empty one, so `items` must say where the items are",
+            );
         }
         Ok(Self { way, max_pages, max_cursor_bytes })
     }
@@ -115,7 +117,8 @@ impl Pager {
         let Some(position) = next else { return Ok(None) };
         let circle = || {
             let where_to = if self.is_counted() { "number" } else { "cursor or address" };
-            let message = format!("page {} leads back to an earlier page: its {where_to} was met before", cursor.pages + 1);
+            let message =
+                format!("page {} leads back to an earlier page: its {where_to} was met before", cursor.pages + 1);
             SourceError::permanent(Code::SourceLoop, message)
         };
         let mut next = cursor.next(position).ok_or_else(circle)?;
@@ -165,7 +168,8 @@ impl Pager {
             return Ok(None);
         }
         let text = found.scalar().ok_or_else(|| {
-            let message = format!("expected the cursor or address of the next page at `{path}`, found {}", found.kind());
+            let message =
+                format!("expected the cursor or address of the next page at `{path}`, found {}", found.kind());
             SourceError::permanent(Code::SourceItems, message)
         })?;
         if text.len() > self.max_cursor_bytes {

@@ -8,7 +8,7 @@ use common::{by_cursor, by_link, by_offset, by_page, refused, request, source};
 use prunella_model::workflow::{HttpMethod, Pagination};
 use prunella_model::{ByteSize, Code, Period};
 use prunella_sources::{Class, HttpClient, HttpClientConfig, HttpSource, SourceError};
-use prunella_testkit::source::{Hostility, HostileServer};
+use prunella_testkit::source::{HostileServer, Hostility, Shop, ShopConfig};
 use serde_json::json;
 
 async fn server() -> HostileServer {
@@ -149,7 +149,11 @@ async fn a_cut_compressed_answer_is_never_taken_for_a_whole_one() {
     assert_eq!(error.effort().tries, 3);
 }
 
-async fn pages_until_error(server: &HostileServer, hostility: Hostility, pagination: Pagination) -> (usize, SourceError) {
+async fn pages_until_error(
+    server: &HostileServer,
+    hostility: Hostility,
+    pagination: Pagination,
+) -> (usize, SourceError) {
     let mut wanted = request(&server.url(hostility));
     wanted.pagination = Some(pagination);
     let source = source(wanted);
@@ -245,7 +249,8 @@ async fn a_secret_that_the_source_repeats_is_masked() {
 #[tokio::test]
 async fn another_host_never_sees_the_headers() {
     let (home, elsewhere) = (server().await, server().await);
-    let to = |url: String| format!("{}/RedirectTo?url={}", home.base_url(), url.replace(':', "%3A").replace('/', "%2F"));
+    let to =
+        |url: String| format!("{}/RedirectTo?url={}", home.base_url(), url.replace(':', "%3A").replace('/', "%2F"));
     let with_key = |url: &str| {
         let mut wanted = request(url);
         wanted.headers.push(("X-Api-Key".to_owned(), "k3y-in-header".to_owned()));
@@ -264,15 +269,16 @@ async fn hosts_that_are_not_there_say_how() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("port");
         listener.local_addr().expect("address").to_string()
     };
-    let server = server().await;
-    let tls = server.base_url().replace("http://", "https://");
-    for (url, code, part) in [
-        (format!("http://{closed}/"), Code::SourceUnreachable, "refused"),
-        ("http://no-such-host.invalid/".to_owned(), Code::SourceUnreachable, "name of the host is not found"),
-        (format!("{tls}/Html"), Code::SourceTls, "no TLS connection"),
+    let (plain, hangs_up) = (Shop::start(ShopConfig::default()).await.expect("shop"), server().await);
+    let with_tls = |base_url: String| base_url.replace("http://", "https://");
+    for (url, code, class, part) in [
+        (format!("http://{closed}/"), Code::SourceUnreachable, SOON, "refused"),
+        ("http://no-such-host.invalid/".to_owned(), Code::SourceUnreachable, SOON, "name of the host is not found"),
+        (with_tls(plain.base_url()), Code::SourceTls, Class::Permanent, "no TLS connection"),
+        (with_tls(hangs_up.base_url()), Code::SourceTls, SOON, "no TLS connection"),
     ] {
         let error = refused(&url).await;
-        assert_eq!(error.code(), code, "{error}");
+        assert_eq!((error.code(), error.class()), (code, class), "{error}");
         assert!(error.to_string().contains(part), "{error}");
         assert_eq!(error.effort().tries, 3);
     }
@@ -289,7 +295,7 @@ async fn a_body_is_sent_as_json() {
     for line in ["post /echo", "content-type: application/json", "accept: application/json", "accept-encoding: gzip"] {
         assert!(head.contains(line), "{head}");
     }
-    assert!(head.contains("content-length: 23"), "{head}");
+    assert!(head.contains("content-length: 22"), "{head}");
 }
 
 #[test]
@@ -305,7 +311,10 @@ fn requests_that_cannot_be_sent_are_refused() {
     refused(|request| request.headers.push(("a b".to_owned(), String::new())), "not the name of a header");
     refused(|request| request.headers.push(("a".to_owned(), "x\r\nb: c".to_owned())), "line break");
     refused(|request| request.headers.push(("Accept-Encoding".to_owned(), "br".to_owned())), "leave it out");
-    refused(|request| request.pagination = Some(Pagination { cursor: by_cursor().cursor, ..by_page(None) }), "exactly one");
+    refused(
+        |request| request.pagination = Some(Pagination { cursor: by_cursor().cursor, ..by_page(None) }),
+        "exactly one",
+    );
     refused(|request| (request.pagination, request.items) = (Some(by_page(None)), None), "`items` must say");
 }
 

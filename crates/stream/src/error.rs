@@ -9,7 +9,9 @@ pub enum StreamError {
     OwnedSetting { key: String, reason: &'static str },
     #[error("{stage} lost its place in the consumer group: {reason}")]
     Group { stage: String, reason: String },
-    #[error("{stage} could not write {records} records to Kafka: {reason}; nothing was committed, the records are taken again")]
+    #[error(
+        "{stage} could not write {records} records to Kafka: {reason}; nothing was committed, the records are taken again"
+    )]
     Produce { stage: String, records: usize, reason: String },
     #[error("{place} cannot be restored: {reason}")]
     Restore { place: String, reason: String },

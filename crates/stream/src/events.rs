@@ -43,7 +43,12 @@ impl Event for PartitionsAssigned<'_> {
     fn emit(self) {
         metrics::REBALANCES.with_label_values(&[self.stage, "assigned"]).inc();
         metrics::ASSIGNED.with_label_values(&[self.stage]).set(self.owned as i64);
-        tracing::info!(stage = self.stage, partitions = self.partitions.len(), owned = self.owned, "partitions assigned");
+        tracing::info!(
+            stage = self.stage,
+            partitions = self.partitions.len(),
+            owned = self.owned,
+            "partitions assigned"
+        );
     }
 }
 

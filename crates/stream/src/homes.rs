@@ -19,7 +19,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use prunella_model::Route;
+use prunella_model::{Code, Route};
 use prunella_telemetry::emit;
 
 use crate::dead_letter::DeadLetter;
@@ -201,6 +201,7 @@ pub async fn run<H: Homes>(
         attempts: member.runtime.attempts,
         backoff: Backoff::new(member.runtime.backoff.duration(), member.runtime.max_backoff.duration()),
         drain_timeout: member.runtime.drain_timeout.duration(),
+        stop: stop.clone(),
     };
     let result = driver.drive(&mut member, restored, stop).await;
     driver.cancel_all();
@@ -231,6 +232,7 @@ struct Driver<H: Homes> {
     attempts: u32,
     backoff: Backoff,
     drain_timeout: Duration,
+    stop: CancellationToken,
 }
 
 impl<H: Homes> Driver<H> {
@@ -356,8 +358,11 @@ impl<H: Homes> Driver<H> {
             emit(RecordFailed { stage: self.handle.stage(), record: &record, error: &error, route, attempt });
             match route {
                 Route::Retry | Route::Wait => {
-                    tokio::time::sleep(self.backoff.delay(attempt)).await;
-                    attempt += 1;
+                    tokio::select! {
+                        () = tokio::time::sleep(self.backoff.delay(attempt)) => attempt += 1,
+                        // Not completed: it is taken again at the next start.
+                        () = self.stop.cancelled() => return Ok(()),
+                    }
                 }
                 Route::DeadLetter => break self.give_up(&record, &error).await,
                 Route::Fatal => {
@@ -385,15 +390,9 @@ impl<H: Homes> Driver<H> {
 
     async fn give_up(&mut self, record: &Record, error: &StageError) -> Effects {
         let topic = error.dead_letter_topic.clone().unwrap_or_else(|| self.config.system_dead_letters.clone());
-        let letter = DeadLetter::new(
-            record,
-            self.handle.stage(),
-            self.handle.group(),
-            error.code,
-            &error.message,
-            now_millis(),
-        )
-        .of_record(topic, record);
+        let letter =
+            DeadLetter::new(record, self.handle.stage(), self.handle.group(), error.code, &error.message, now_millis())
+                .of_record(topic, record);
         let mut records = vec![letter];
         records.extend(self.homes.given_up(record, error).await);
         Effects::of(records)
@@ -413,6 +412,12 @@ impl<H: Homes> Driver<H> {
         let handle = self.handle.clone();
         let count = effects.records.len();
         let then = effects.then;
+        let too_large = TooLarge {
+            output: self.output.clone(),
+            handle: self.handle.clone(),
+            topic: self.config.system_dead_letters.clone(),
+            runtime: tokio::runtime::Handle::current(),
+        };
         self.output
             .send(effects.records, move |result| match result {
                 Ok(()) => {
@@ -423,6 +428,7 @@ impl<H: Homes> Driver<H> {
                         handle.complete(&record);
                     }
                 }
+                Err(error @ OutputError::TooLarge { .. }) => too_large.report(record, error.to_string()),
                 Err(error) => handle.fail(produce_failed(handle.stage(), count, &error)),
             })
             .await;
@@ -449,6 +455,46 @@ impl<H: Homes> Driver<H> {
         for effects in effects {
             self.perform(None, effects).await;
         }
+    }
+}
+
+/// Effects that Kafka will never take. Rebuilding would only meet them again: the command goes to the
+/// dead letters, and the run it was for ends at its deadline at the latest.
+struct TooLarge {
+    output: Output,
+    handle: MemberHandle,
+    topic: Arc<str>,
+    runtime: tokio::runtime::Handle,
+}
+
+impl TooLarge {
+    fn report(self, record: Option<Record>, message: String) {
+        let Some(record) = record else {
+            return tracing::error!(
+                stage = self.handle.stage(),
+                code = Code::RecordTooLarge.id(),
+                message,
+                "not written"
+            );
+        };
+        let failed = StageError::new(Code::RecordTooLarge, message);
+        emit(RecordFailed {
+            stage: self.handle.stage(),
+            record: &record,
+            error: &failed,
+            route: Route::DeadLetter,
+            attempt: 1,
+        });
+        let (stage, group) = (self.handle.stage(), self.handle.group());
+        let letter = DeadLetter::new(&record, stage, group, failed.code, &failed.message, now_millis());
+        let letter = letter.of_record(self.topic, &record);
+        let (output, handle) = (self.output, self.handle.clone());
+        self.runtime.spawn(async move {
+            match output.deliver(vec![letter]).await {
+                Ok(()) => handle.complete(&record),
+                Err(error) => handle.fail(produce_failed(handle.stage(), 1, &error)),
+            }
+        });
     }
 }
 

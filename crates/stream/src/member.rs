@@ -50,7 +50,10 @@ pub(crate) enum MemberEvent {
     Record(Record),
     Assigned(Vec<(TopicPartition, AssignmentEpoch)>),
     /// The driver stops work on these partitions and sends on `released` when it has.
-    Revoked { partitions: Vec<TopicPartition>, released: SyncSender<()> },
+    Revoked {
+        partitions: Vec<TopicPartition>,
+        released: SyncSender<()>,
+    },
     Failed(StreamError),
 }
 
@@ -129,10 +132,8 @@ impl Member {
     /// # Errors
     /// [`StreamError`] when the settings cannot be used. Kafka need not be there yet.
     pub fn join(config: MemberConfig) -> Result<Self, StreamError> {
-        let client_error = |error: KafkaError| StreamError::Client {
-            stage: config.stage.clone(),
-            reason: error.to_string(),
-        };
+        let client_error =
+            |error: KafkaError| StreamError::Client { stage: config.stage.clone(), reason: error.to_string() };
         let (event_sender, events) = unbounded_channel();
         let (commands, command_receiver) = channel();
         let mut client = config.kafka.consumer_config()?;
@@ -151,8 +152,7 @@ impl Member {
                 requests: Requests::default(),
             }),
         };
-        let consumer: BaseConsumer<MemberContext> =
-            client.create_with_context(context).map_err(client_error)?;
+        let consumer: BaseConsumer<MemberContext> = client.create_with_context(context).map_err(client_error)?;
         subscribe(&consumer, &config.topics).map_err(client_error)?;
         let commit_interval = config.runtime.commit_interval.duration();
         let thread = std::thread::Builder::new()
@@ -512,10 +512,9 @@ impl PollLoop {
         let stage = &self.consumer.context().stage;
         let gives_up = match &error {
             KafkaError::MessageConsumptionFatal(_) => true,
-            KafkaError::MessageConsumption(code) => matches!(
-                code,
-                RDKafkaErrorCode::TopicAuthorizationFailed | RDKafkaErrorCode::GroupAuthorizationFailed
-            ),
+            KafkaError::MessageConsumption(code) => {
+                matches!(code, RDKafkaErrorCode::TopicAuthorizationFailed | RDKafkaErrorCode::GroupAuthorizationFailed)
+            }
             _ => false,
         };
         if gives_up {

@@ -21,7 +21,9 @@ use crate::settings::KafkaSettings;
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum OutputError {
     /// This record alone can never be written; the ones before it may have been.
-    #[error("a record of {bytes} bytes for {topic} is larger than the topic or the client takes; raise max.message.bytes of the topic or make the record smaller")]
+    #[error(
+        "a record of {bytes} bytes for {topic} is larger than the topic or the client takes; raise max.message.bytes of the topic or make the record smaller"
+    )]
     TooLarge { topic: String, bytes: usize },
     /// Kafka did not confirm the records in time, or refused them.
     #[error("{topic}: {reason}")]

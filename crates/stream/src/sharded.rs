@@ -13,13 +13,13 @@ use prunella_telemetry::emit;
 use crate::dead_letter::DeadLetter;
 use crate::error::StreamError;
 use crate::events::{RecordDone, RecordFailed};
+use crate::homes::now_millis;
 use crate::member::{Member, MemberEvent, MemberHandle};
 use crate::output::{Output, OutputError};
 use crate::record::{OutRecord, Record};
 use crate::retry::Backoff;
 use crate::settings::RuntimeSettings;
 use crate::stage::{Stage, StageError};
-use crate::homes::now_millis;
 
 /// Runs `stage` until `stop` is cancelled and the work in flight is drained.
 ///
@@ -143,16 +143,10 @@ impl<S: Stage> Worker<S> {
 
     async fn give_up(&self, record: &Record, error: &StageError, attempts: u32) -> Vec<OutRecord> {
         let topic = error.dead_letter_topic.clone().unwrap_or_else(|| self.system_dead_letters.clone());
-        let letter = DeadLetter::new(
-            record,
-            self.handle.stage(),
-            self.handle.group(),
-            error.code,
-            &error.message,
-            now_millis(),
-        )
-        .with(prunella_wire::names::DEAD_ATTEMPTS, attempts.to_string())
-        .of_record(topic, record);
+        let letter =
+            DeadLetter::new(record, self.handle.stage(), self.handle.group(), error.code, &error.message, now_millis())
+                .with(prunella_wire::names::DEAD_ATTEMPTS, attempts.to_string())
+                .of_record(topic, record);
         let mut records = vec![letter];
         records.extend(self.stage.given_up(record, error).await);
         records
@@ -176,7 +170,13 @@ impl<S: Stage> Worker<S> {
     async fn write_too_large(self: Arc<Self>, record: Record, result: Result<(), OutputError>) {
         let Err(error) = result else { return };
         let failed = StageError::new(Code::RecordTooLarge, error.to_string());
-        emit(RecordFailed { stage: self.handle.stage(), record: &record, error: &failed, route: Route::DeadLetter, attempt: 1 });
+        emit(RecordFailed {
+            stage: self.handle.stage(),
+            record: &record,
+            error: &failed,
+            route: Route::DeadLetter,
+            attempt: 1,
+        });
         let letters = self.give_up(&record, &failed, 1).await;
         let count = letters.len();
         match self.output.deliver(letters).await {

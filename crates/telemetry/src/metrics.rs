@@ -4,8 +4,7 @@
 use std::sync::LazyLock;
 
 use prometheus::{
-    Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder,
+    Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
 static REGISTRY: LazyLock<Registry> = LazyLock::new(Registry::new);
@@ -14,9 +13,7 @@ fn register<C: prometheus::core::Collector + Clone + 'static>(collector: prometh
     // Names and labels are constants of this file: a mistake in them is found by any test that
     // touches a metric.
     let collector = collector.unwrap_or_else(|error| panic!("metric definition: {error}"));
-    REGISTRY
-        .register(Box::new(collector.clone()))
-        .unwrap_or_else(|error| panic!("metric registration: {error}"));
+    REGISTRY.register(Box::new(collector.clone())).unwrap_or_else(|error| panic!("metric registration: {error}"));
     collector
 }
 
@@ -37,7 +34,8 @@ fn gauge(name: &str, help: &str) -> IntGauge {
 }
 
 fn seconds(name: &str, help: &str, labels: &[&str]) -> HistogramVec {
-    let buckets = vec![0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+    let buckets =
+        vec![0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
     register(HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets), labels))
 }
 

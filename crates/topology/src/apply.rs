@@ -29,11 +29,7 @@ impl Cluster {
     /// Makes the changes of `plan` and waits until created topics can be used. Changes nothing at all when
     /// something in it is refused: always for partition counts, for other refusals unless `allow_data_loss`.
     /// May be called again after a failure, and by several at the same time.
-    pub async fn apply(
-        &self,
-        plan: &Plan,
-        allow_data_loss: bool,
-    ) -> Result<Applied, TopologyError> {
+    pub async fn apply(&self, plan: &Plan, allow_data_loss: bool) -> Result<Applied, TopologyError> {
         let refusals: Vec<_> = plan.refusals(allow_data_loss).cloned().collect();
         if !refusals.is_empty() {
             return Err(TopologyError::Refused { refusals });
@@ -43,21 +39,13 @@ impl Cluster {
             .iter()
             .filter_map(|planned| {
                 let action = match &planned.action {
-                    Action::Refused {
-                        change: Some(change),
-                        ..
-                    } => change.as_ref().clone(),
-                    Action::Refused { change: None, .. }
-                    | Action::Notice { .. }
-                    | Action::Unchanged => {
+                    Action::Refused { change: Some(change), .. } => change.as_ref().clone(),
+                    Action::Refused { change: None, .. } | Action::Notice { .. } | Action::Unchanged => {
                         return None;
                     }
                     change => change.clone(),
                 };
-                Some(PlannedTopic {
-                    topic: planned.topic.clone(),
-                    action,
-                })
+                Some(PlannedTopic { topic: planned.topic.clone(), action })
             })
             .collect();
 
@@ -70,29 +58,13 @@ impl Cluster {
         Ok(applied)
     }
 
-    async fn create(
-        &self,
-        changes: &[PlannedTopic],
-        applied: &mut Applied,
-    ) -> Result<(), TopologyError> {
+    async fn create(&self, changes: &[PlannedTopic], applied: &mut Applied) -> Result<(), TopologyError> {
         let new_topics: Vec<_> = changes
             .iter()
             .filter_map(|planned| match &planned.action {
-                Action::Create {
-                    partitions,
-                    replication,
-                    config,
-                } => {
-                    let new = NewTopic::new(
-                        &planned.topic,
-                        *partitions,
-                        TopicReplication::Fixed(*replication),
-                    );
-                    Some(
-                        config
-                            .iter()
-                            .fold(new, |new, (key, value)| new.set(key, value)),
-                    )
+                Action::Create { partitions, replication, config } => {
+                    let new = NewTopic::new(&planned.topic, *partitions, TopicReplication::Fixed(*replication));
+                    Some(config.iter().fold(new, |new, (key, value)| new.set(key, value)))
                 }
                 _ => None,
             })
@@ -115,18 +87,12 @@ impl Cluster {
                 Some(RDKafkaErrorCode::TopicAlreadyExists) => true,
                 Some(error) => return Err(refusal(&name, "Create", "be created", error, None)),
             };
-            record(applied, changes, &name, already_done, |action| {
-                matches!(action, Action::Create { .. })
-            });
+            record(applied, changes, &name, already_done, |action| matches!(action, Action::Create { .. }));
         }
         Ok(())
     }
 
-    async fn add_partitions(
-        &self,
-        changes: &[PlannedTopic],
-        applied: &mut Applied,
-    ) -> Result<(), TopologyError> {
+    async fn add_partitions(&self, changes: &[PlannedTopic], applied: &mut Applied) -> Result<(), TopologyError> {
         let additions: BTreeMap<&str, i32> = changes
             .iter()
             .filter_map(|planned| match planned.action {
@@ -137,18 +103,13 @@ impl Cluster {
         if additions.is_empty() {
             return Ok(());
         }
-        let requests: Vec<_> = additions
-            .iter()
-            .map(|(name, to)| NewPartitions::new(name, usize::try_from(*to).unwrap_or(0)))
-            .collect();
+        let requests: Vec<_> =
+            additions.iter().map(|(name, to)| NewPartitions::new(name, usize::try_from(*to).unwrap_or(0))).collect();
         let results = self
             .admin
             .create_partitions(&requests, &self.admin_options())
             .await
-            .map_err(|error| {
-                self.connection
-                    .failure(&error, "partitions cannot be added")
-            })?;
+            .map_err(|error| self.connection.failure(&error, "partitions cannot be added"))?;
         for result in results {
             let (name, error) = match result {
                 Ok(name) => (name, None),
@@ -159,41 +120,27 @@ impl Cluster {
                 Some(error) => {
                     // Refused as well when somebody else has just added the same partitions.
                     let wanted = additions.get(name.as_str()).copied().unwrap_or(0);
-                    if error != RDKafkaErrorCode::InvalidPartitions
-                        || !self.has_partitions(&name, wanted).await?
-                    {
+                    if error != RDKafkaErrorCode::InvalidPartitions || !self.has_partitions(&name, wanted).await? {
                         return Err(refusal(&name, "Alter", "get more partitions", error, None));
                     }
                     true
                 }
             };
-            record(applied, changes, &name, already_done, |action| {
-                matches!(action, Action::AddPartitions { .. })
-            });
+            record(applied, changes, &name, already_done, |action| matches!(action, Action::AddPartitions { .. }));
         }
         Ok(())
     }
 
     async fn has_partitions(&self, name: &str, wanted: i32) -> Result<bool, TopologyError> {
         let shape = self.describe(&[name.to_owned()]).await?;
-        Ok(shape
-            .topics
-            .get(name)
-            .is_some_and(|topic| topic.partitions >= wanted))
+        Ok(shape.topics.get(name).is_some_and(|topic| topic.partitions >= wanted))
     }
 
-    async fn alter_configs(
-        &self,
-        changes: &[PlannedTopic],
-        applied: &mut Applied,
-    ) -> Result<(), TopologyError> {
+    async fn alter_configs(&self, changes: &[PlannedTopic], applied: &mut Applied) -> Result<(), TopologyError> {
         let mut by_topic: BTreeMap<&str, Vec<(String, String)>> = BTreeMap::new();
         for planned in changes {
             if let Action::AlterConfig { key, to, .. } = &planned.action {
-                by_topic
-                    .entry(&planned.topic)
-                    .or_default()
-                    .push((key.clone(), to.clone()));
+                by_topic.entry(&planned.topic).or_default().push((key.clone(), to.clone()));
             }
         }
         for (name, settings) in by_topic {
@@ -201,25 +148,14 @@ impl Cluster {
             let timeout = self.operation_timeout;
             let topic = name.to_owned();
             let outcome = blocking(&self.connection, move |_| {
-                let settings: Vec<_> = settings
-                    .iter()
-                    .map(|(key, value)| (key.as_str(), value.as_str()))
-                    .collect();
+                let settings: Vec<_> = settings.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
                 Ok(set_topic_config(admin.inner(), &topic, &settings, timeout))
             })
             .await?;
             if let Err((error, reason)) = outcome {
-                return Err(refusal(
-                    name,
-                    "AlterConfigs",
-                    "change its settings",
-                    error,
-                    Some(reason),
-                ));
+                return Err(refusal(name, "AlterConfigs", "change its settings", error, Some(reason)));
             }
-            record(applied, changes, name, false, |action| {
-                matches!(action, Action::AlterConfig { .. })
-            });
+            record(applied, changes, name, false, |action| matches!(action, Action::AlterConfig { .. }));
         }
         Ok(())
     }
@@ -238,15 +174,9 @@ fn record(
     already_done: bool,
     is_done: impl Fn(&Action) -> bool,
 ) {
-    for planned in changes
-        .iter()
-        .filter(|planned| planned.topic == name && is_done(&planned.action))
-    {
+    for planned in changes.iter().filter(|planned| planned.topic == name && is_done(&planned.action)) {
         tracing::info!(topic = name, already_done, change = %planned.action, "topic changed");
-        applied.changes.push(Outcome {
-            planned: planned.clone(),
-            already_done,
-        });
+        applied.changes.push(Outcome { planned: planned.clone(), already_done });
     }
 }
 
@@ -262,21 +192,13 @@ fn refusal(
         Error::TopicAuthorizationFailed | Error::ClusterAuthorizationFailed => {
             return not_authorized(operation, topic);
         }
-        Error::InvalidReplicationFactor => {
-            "; set topics.replication to at most the number of brokers"
-        }
+        Error::InvalidReplicationFactor => "; set topics.replication to at most the number of brokers",
         Error::PolicyViolation => {
             "; the cluster has a policy for topics: ask its administrator what it allows and set topics.overrides"
         }
-        Error::InvalidConfig => {
-            "; set topics.overrides.<topic>.config to what this cluster accepts"
-        }
+        Error::InvalidConfig => "; set topics.overrides.<topic>.config to what this cluster accepts",
         _ => "",
     };
     let reason = broker_says.unwrap_or_else(|| error.to_string());
-    TopologyError::Change {
-        topic: topic.to_owned(),
-        change: change.to_owned(),
-        reason: format!("{reason}{advice}"),
-    }
+    TopologyError::Change { topic: topic.to_owned(), change: change.to_owned(), reason: format!("{reason}{advice}") }
 }

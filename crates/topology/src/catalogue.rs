@@ -93,11 +93,7 @@ impl Catalogue {
     /// The declarations built into this binary. Parsed once; an unusable file is an error each time.
     pub fn embedded() -> Result<&'static Self, TopologyError> {
         static EMBEDDED: LazyLock<Result<Catalogue, String>> = LazyLock::new(Catalogue::parse);
-        EMBEDDED
-            .as_ref()
-            .map_err(|reason| TopologyError::Declaration {
-                reason: reason.clone(),
-            })
+        EMBEDDED.as_ref().map_err(|reason| TopologyError::Declaration { reason: reason.clone() })
     }
 
     fn parse() -> Result<Self, String> {
@@ -109,10 +105,7 @@ impl Catalogue {
                     if declaration.name == template {
                         return Ok(declaration);
                     }
-                    Err(format!(
-                        "its name is {:?}: expected {template:?}",
-                        declaration.name
-                    ))
+                    Err(format!("its name is {:?}: expected {template:?}", declaration.name))
                 })
                 .map_err(|reason| format!("topics/{kind}.yaml: {reason}"))?;
             declarations.insert(kind, declaration);
@@ -126,8 +119,6 @@ impl Catalogue {
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (TopicKind, &TopicDeclaration)> {
-        self.declarations
-            .iter()
-            .map(|(kind, declaration)| (*kind, declaration))
+        self.declarations.iter().map(|(kind, declaration)| (*kind, declaration))
     }
 }

@@ -84,11 +84,7 @@ pub fn problems(existing: &ClusterShape, required: &[DesiredTopic]) -> Vec<Shape
         if let (Some(found), Some(expected)) = (found_size, expected_size)
             && found < expected
         {
-            problems.push(ShapeProblem::MaxMessageBytes {
-                topic,
-                found,
-                expected,
-            });
+            problems.push(ShapeProblem::MaxMessageBytes { topic, found, expected });
         }
     }
     problems
@@ -98,43 +94,19 @@ impl fmt::Display for ShapeProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing { topic } => write!(f, "{topic}: it does not exist"),
-            Self::Cleanup {
-                topic,
-                found,
-                expected,
-            } => {
-                write!(
-                    f,
-                    "{topic}: its cleanup.policy is {found}, it must be {expected}"
-                )
+            Self::Cleanup { topic, found, expected } => {
+                write!(f, "{topic}: its cleanup.policy is {found}, it must be {expected}")
             }
-            Self::Partitions {
-                topic,
-                found,
-                expected,
-            } => {
-                write!(
-                    f,
-                    "{topic}: it has {found} partitions, it must have {expected}"
-                )
+            Self::Partitions { topic, found, expected } => {
+                write!(f, "{topic}: it has {found} partitions, it must have {expected}")
             }
-            Self::CoPartitioning {
-                topic,
-                found,
-                other,
-                other_found,
-            } => write!(
+            Self::CoPartitioning { topic, found, other, other_found } => write!(
                 f,
                 "{topic}: it has {found} partitions and {other} has {other_found}, they must have the same number"
             ),
-            Self::MaxMessageBytes {
-                topic,
-                found,
-                expected,
-            } => write!(
-                f,
-                "{topic}: its max.message.bytes is {found}, records of up to {expected} bytes must fit"
-            ),
+            Self::MaxMessageBytes { topic, found, expected } => {
+                write!(f, "{topic}: its max.message.bytes is {found}, records of up to {expected} bytes must fit")
+            }
         }
     }
 }

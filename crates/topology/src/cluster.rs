@@ -10,8 +10,8 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::metadata::MetadataTopic;
 
 use crate::{
-    ClusterShape, ConnectionLog, DesiredTopic, ExistingTopic, MissingPermission, Plan,
-    ShapeProblem, TopologyError, diagnose, problems,
+    ClusterShape, ConnectionLog, DesiredTopic, ExistingTopic, MissingPermission, Plan, ShapeProblem, TopologyError,
+    diagnose, problems,
 };
 
 /// A connection to a cluster for reading and changing the shape of its topics. Meant to be used and
@@ -33,12 +33,7 @@ pub(crate) struct Connection {
 }
 
 /// Options for clients that stay: groups and transactions would make us a member, statistics would pile up unread.
-const USELESS_HERE: [&str; 4] = [
-    "group.id",
-    "group.instance.id",
-    "statistics.interval.ms",
-    "transactional.id",
-];
+const USELESS_HERE: [&str; 4] = ["group.id", "group.instance.id", "statistics.interval.ms", "transactional.id"];
 
 const PROPAGATION: Duration = Duration::from_millis(500);
 
@@ -53,16 +48,11 @@ impl Cluster {
             config.remove(option);
         }
         config.set("allow.auto.create.topics", "false");
-        let brokers = config
-            .get("bootstrap.servers")
-            .unwrap_or_default()
-            .to_owned();
+        let brokers = config.get("bootstrap.servers").unwrap_or_default().to_owned();
         if brokers.is_empty() {
             return Err(TopologyError::Config {
                 key: "bootstrap.servers".to_owned(),
-                reason:
-                    "no Kafka broker is configured: expected host:port, several separated by commas"
-                        .to_owned(),
+                reason: "no Kafka broker is configured: expected host:port, several separated by commas".to_owned(),
             });
         }
         let authority = config.get("ssl.ca.location").map(str::to_owned);
@@ -71,28 +61,13 @@ impl Cluster {
             connection_error(code, &brokers, authority.as_deref(), error.to_string())
         };
         let log = ConnectionLog::new();
-        let consumer = config
-            .create_with_context(log.clone())
-            .map_err(creation_error)?;
-        let connection = Arc::new(Connection {
-            consumer,
-            log,
-            brokers: brokers.clone(),
-            authority: authority.clone(),
-        });
-        blocking(&connection, move |connection| {
-            connection.wait_for_broker(timeout)
-        })
-        .await?;
+        let consumer = config.create_with_context(log.clone()).map_err(creation_error)?;
+        let connection = Arc::new(Connection { consumer, log, brokers: brokers.clone(), authority: authority.clone() });
+        blocking(&connection, move |connection| connection.wait_for_broker(timeout)).await?;
 
-        let admin: AdminClient<ConnectionLog> = config
-            .create_with_context(ConnectionLog::new())
-            .map_err(creation_error)?;
-        Ok(Self {
-            connection,
-            admin: Arc::new(admin),
-            operation_timeout: Self::DEFAULT_OPERATION_TIMEOUT,
-        })
+        let admin: AdminClient<ConnectionLog> =
+            config.create_with_context(ConnectionLog::new()).map_err(creation_error)?;
+        Ok(Self { connection, admin: Arc::new(admin), operation_timeout: Self::DEFAULT_OPERATION_TIMEOUT })
     }
 
     /// Longest time for one request and for created topics to become ready; 60 s without this.
@@ -105,10 +80,7 @@ impl Cluster {
     pub async fn describe(&self, names: &[String]) -> Result<ClusterShape, TopologyError> {
         let wanted = names.to_vec();
         let timeout = self.operation_timeout;
-        let mut shape = blocking(&self.connection, move |connection| {
-            connection.describe(&wanted, timeout)
-        })
-        .await?;
+        let mut shape = blocking(&self.connection, move |connection| connection.describe(&wanted, timeout)).await?;
         self.read_configs(&mut shape.topics).await?;
         if without_config(&shape.topics).is_some() {
             // A broker that has not heard of a new topic yet answers like one that refuses.
@@ -123,43 +95,30 @@ impl Cluster {
 
     /// The way from what the cluster has to `desired`. Changes nothing.
     pub async fn plan(&self, desired: &[DesiredTopic]) -> Result<Plan, TopologyError> {
-        Ok(Plan::between(
-            &self.describe(&names_of(desired)).await?,
-            desired,
-        ))
+        Ok(Plan::between(&self.describe(&names_of(desired)).await?, desired))
     }
 
     /// For services at their start: fails with [`TopologyError::Shape`] when a topic in `required` is
     /// missing or has a shape that they cannot work with.
     pub async fn check(&self, required: &[DesiredTopic]) -> Result<(), TopologyError> {
-        let found: Vec<ShapeProblem> =
-            problems(&self.describe(&names_of(required)).await?, required);
+        let found: Vec<ShapeProblem> = problems(&self.describe(&names_of(required)).await?, required);
         if found.is_empty() {
             return Ok(());
         }
         Err(TopologyError::Shape { problems: found })
     }
 
-    async fn read_configs(
-        &self,
-        topics: &mut BTreeMap<String, ExistingTopic>,
-    ) -> Result<(), TopologyError> {
+    async fn read_configs(&self, topics: &mut BTreeMap<String, ExistingTopic>) -> Result<(), TopologyError> {
         if topics.is_empty() {
             return Ok(());
         }
-        let resources: Vec<_> = topics
-            .keys()
-            .map(|name| ResourceSpecifier::Topic(name))
-            .collect();
+        let resources: Vec<_> = topics.keys().map(|name| ResourceSpecifier::Topic(name)).collect();
         let options = AdminOptions::new().request_timeout(Some(self.operation_timeout));
         let described = self
             .admin
             .describe_configs(&resources, &options)
             .await
-            .map_err(|error| {
-                self.connection
-                    .failure(&error, "the settings of topics cannot be read")
-            })?;
+            .map_err(|error| self.connection.failure(&error, "the settings of topics cannot be read"))?;
         for resource in described.into_iter().flatten() {
             let OwnedResourceSpecifier::Topic(name) = resource.specifier else {
                 continue;
@@ -167,11 +126,7 @@ impl Cluster {
             let Some(topic) = topics.get_mut(&name) else {
                 continue;
             };
-            topic.config = resource
-                .entries
-                .into_iter()
-                .filter_map(|entry| Some((entry.name, entry.value?)))
-                .collect();
+            topic.config = resource.entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?))).collect();
         }
         Ok(())
     }
@@ -187,9 +142,7 @@ impl Connection {
         let started = Instant::now();
         loop {
             let patience = Self::PATIENCE.min(timeout.saturating_sub(started.elapsed()));
-            let answer = self
-                .consumer
-                .fetch_metadata(None, patience.max(Duration::from_millis(1)));
+            let answer = self.consumer.fetch_metadata(None, patience.max(Duration::from_millis(1)));
             self.hear();
             let error = match answer {
                 Ok(_) => {
@@ -199,15 +152,10 @@ impl Connection {
                 Err(error) => error,
             };
             let verdict = self.log.verdict();
-            let is_hopeless = verdict
-                .as_ref()
-                .is_some_and(|verdict| verdict.code != Code::BrokerUnreachable);
+            let is_hopeless = verdict.as_ref().is_some_and(|verdict| verdict.code != Code::BrokerUnreachable);
             let waited = started.elapsed();
             if waited >= timeout || (is_hopeless && waited >= Self::SECOND_CHANCE) {
-                return Err(self.failure(
-                    &error,
-                    &format!("no answer within {:.1} s", waited.as_secs_f32()),
-                ));
+                return Err(self.failure(&error, &format!("no answer within {:.1} s", waited.as_secs_f32())));
             }
         }
     }
@@ -217,15 +165,8 @@ impl Connection {
             .consumer
             .fetch_metadata(None, timeout)
             .map_err(|error| self.failure(&error, "the list of topics cannot be read"))?;
-        let mut shape = ClusterShape {
-            brokers: metadata.brokers().len(),
-            topics: BTreeMap::new(),
-        };
-        let listed: BTreeMap<_, _> = metadata
-            .topics()
-            .iter()
-            .map(|topic| (topic.name(), topic))
-            .collect();
+        let mut shape = ClusterShape { brokers: metadata.brokers().len(), topics: BTreeMap::new() };
+        let listed: BTreeMap<_, _> = metadata.topics().iter().map(|topic| (topic.name(), topic)).collect();
         for name in names {
             let existing = match listed.get(name.as_str()) {
                 Some(topic) => self.existing_topic(topic)?,
@@ -239,11 +180,7 @@ impl Connection {
         Ok(shape)
     }
 
-    fn ask_for(
-        &self,
-        name: &str,
-        timeout: Duration,
-    ) -> Result<Option<ExistingTopic>, TopologyError> {
+    fn ask_for(&self, name: &str, timeout: Duration) -> Result<Option<ExistingTopic>, TopologyError> {
         let metadata = self
             .consumer
             .fetch_metadata(Some(name), timeout)
@@ -254,10 +191,7 @@ impl Connection {
         }
     }
 
-    fn existing_topic(
-        &self,
-        topic: &MetadataTopic,
-    ) -> Result<Option<ExistingTopic>, TopologyError> {
+    fn existing_topic(&self, topic: &MetadataTopic) -> Result<Option<ExistingTopic>, TopologyError> {
         match topic.error().map(RDKafkaErrorCode::from) {
             None => {}
             Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
@@ -274,16 +208,10 @@ impl Connection {
                 return Err(self.connection_error(code, reason));
             }
         }
-        let copies = topic
-            .partitions()
-            .iter()
-            .map(|partition| partition.replicas().len())
-            .min();
+        let copies = topic.partitions().iter().map(|partition| partition.replicas().len()).min();
         Ok(Some(ExistingTopic {
             partitions: i32::try_from(topic.partitions().len()).unwrap_or(i32::MAX),
-            replication: copies
-                .and_then(|copies| i32::try_from(copies).ok())
-                .unwrap_or(0),
+            replication: copies.and_then(|copies| i32::try_from(copies).ok()).unwrap_or(0),
             config: BTreeMap::new(),
         }))
     }
@@ -302,17 +230,11 @@ impl Connection {
             metadata.topics().iter().any(|topic| {
                 topic.name() == name
                     && topic.error().is_none()
-                    && topic
-                        .partitions()
-                        .iter()
-                        .filter(|partition| partition.leader() >= 0)
-                        .count()
+                    && topic.partitions().iter().filter(|partition| partition.leader() >= 0).count()
                         >= usize::try_from(partitions).unwrap_or(0)
             })
         };
-        let waiting = names
-            .iter()
-            .filter(|(name, partitions)| !is_ready(name, **partitions));
+        let waiting = names.iter().filter(|(name, partitions)| !is_ready(name, **partitions));
         Ok(waiting.map(|(name, _)| name.clone()).collect())
     }
 
@@ -320,10 +242,7 @@ impl Connection {
     pub(crate) fn failure(&self, error: &KafkaError, what: &str) -> TopologyError {
         self.hear();
         let code = diagnose(error).unwrap_or(Code::BrokerUnreachable);
-        let verdict = self
-            .log
-            .verdict()
-            .filter(|_| code == Code::BrokerUnreachable);
+        let verdict = self.log.verdict().filter(|_| code == Code::BrokerUnreachable);
         let (code, reason) = match verdict {
             Some(event) => (event.code, event.text),
             None => (code, error.to_string()),
@@ -349,10 +268,7 @@ fn without_config(topics: &BTreeMap<String, ExistingTopic>) -> Option<&str> {
 }
 
 pub(crate) fn not_authorized(operation: &'static str, topic: &str) -> TopologyError {
-    TopologyError::NotAuthorized(MissingPermission {
-        operation,
-        topic: topic.to_owned(),
-    })
+    TopologyError::NotAuthorized(MissingPermission { operation, topic: topic.to_owned() })
 }
 
 fn names_of(topics: &[DesiredTopic]) -> Vec<String> {
@@ -365,26 +281,15 @@ pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce(&Connection) -> Result<T, TopologyError> + Send + 'static,
 ) -> Result<T, TopologyError> {
     let worker = Arc::clone(connection);
-    tokio::task::spawn_blocking(move || work(&worker))
-        .await
-        .unwrap_or_else(|error| {
-            let reason = format!("the work was interrupted: {error}");
-            Err(connection.connection_error(Code::BrokerUnreachable, reason))
-        })
+    tokio::task::spawn_blocking(move || work(&worker)).await.unwrap_or_else(|error| {
+        let reason = format!("the work was interrupted: {error}");
+        Err(connection.connection_error(Code::BrokerUnreachable, reason))
+    })
 }
 
-fn connection_error(
-    code: Code,
-    brokers: &str,
-    authority: Option<&str>,
-    mut reason: String,
-) -> TopologyError {
+fn connection_error(code: Code, brokers: &str, authority: Option<&str>, mut reason: String) -> TopologyError {
     if let (Code::BrokerTls, Some(authority)) = (code, authority) {
         reason.push_str(&format!(" (ssl.ca.location is {authority})"));
     }
-    TopologyError::Connection {
-        code,
-        brokers: brokers.to_owned(),
-        reason,
-    }
+    TopologyError::Connection { code, brokers: brokers.to_owned(), reason }
 }

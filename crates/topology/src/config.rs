@@ -58,10 +58,7 @@ impl Default for TopicsConfig {
 impl TopicsConfig {
     /// Takes over `PRUNELLA_TOPICS_PREFIX`, `PRUNELLA_TOPICS_PARTITIONS`, `PRUNELLA_TOPICS_HOME_PARTITIONS`,
     /// `PRUNELLA_TOPICS_REPLICATION` and `PRUNELLA_TOPICS_MIN_INSYNC_REPLICAS`, as far as `lookup` knows them.
-    pub fn with_environment(
-        mut self,
-        lookup: impl Fn(&str) -> Option<String>,
-    ) -> Result<Self, TopologyError> {
+    pub fn with_environment(mut self, lookup: impl Fn(&str) -> Option<String>) -> Result<Self, TopologyError> {
         if let Some(prefix) = lookup("PRUNELLA_TOPICS_PREFIX") {
             self.prefix = prefix;
         }
@@ -88,13 +85,10 @@ fn parsed<T: FromStr<Err: fmt::Display>>(
     let Some(text) = lookup(variable) else {
         return Ok(None);
     };
-    text.trim()
-        .parse()
-        .map(Some)
-        .map_err(|reason| TopologyError::Config {
-            key: variable.to_owned(),
-            reason: format!("{text:?} is not usable: {reason}"),
-        })
+    text.trim().parse().map(Some).map_err(|reason| TopologyError::Config {
+        key: variable.to_owned(),
+        reason: format!("{text:?} is not usable: {reason}"),
+    })
 }
 
 macro_rules! auto_or_number {
@@ -178,9 +172,7 @@ impl Replication {
     /// Number of copies on a cluster of `brokers`.
     pub fn on(self, brokers: usize) -> i32 {
         match self {
-            Self::Auto => Self::WANTED
-                .min(i32::try_from(brokers).unwrap_or(i32::MAX))
-                .max(1),
+            Self::Auto => Self::WANTED.min(i32::try_from(brokers).unwrap_or(i32::MAX)).max(1),
             Self::Fixed(number) => number,
         }
     }
@@ -222,14 +214,9 @@ mod tests {
         assert_eq!(config.prefix, "prunella.");
 
         let error = TopicsConfig::default()
-            .with_environment(|name| {
-                (name == "PRUNELLA_TOPICS_REPLICATION").then(|| "0".to_owned())
-            })
+            .with_environment(|name| (name == "PRUNELLA_TOPICS_REPLICATION").then(|| "0".to_owned()))
             .expect_err("no copies at all");
-        assert!(
-            error.to_string().contains("PRUNELLA_TOPICS_REPLICATION"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("PRUNELLA_TOPICS_REPLICATION"), "{error}");
     }
 
     #[test]
@@ -238,10 +225,7 @@ mod tests {
         let config: TopicsConfig = serde_json::from_str(text).expect("valid");
         assert_eq!(config.replication, Replication::Fixed(2));
         let written = serde_json::to_string(&config).expect("writes");
-        assert_eq!(
-            serde_json::from_str::<TopicsConfig>(&written).expect("reads back"),
-            config
-        );
+        assert_eq!(serde_json::from_str::<TopicsConfig>(&written).expect("reads back"), config);
         assert!(serde_json::from_str::<TopicsConfig>(r#"{"replicas":2}"#).is_err());
         assert!(serde_json::from_str::<TopicsConfig>(r#"{"replication":0}"#).is_err());
     }

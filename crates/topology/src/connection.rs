@@ -34,19 +34,9 @@ impl ConnectionLog {
     /// The event that says most: refused credentials and TLS failures before unreachable brokers.
     pub fn verdict(&self) -> Option<ConnectionEvent> {
         let latest = self.lock();
-        [
-            Code::BrokerAuthentication,
-            Code::BrokerTls,
-            Code::BrokerAuthorization,
-            Code::BrokerUnreachable,
-        ]
-        .into_iter()
-        .find_map(|code| {
-            Some(ConnectionEvent {
-                code,
-                text: latest.get(&code)?.clone(),
-            })
-        })
+        [Code::BrokerAuthentication, Code::BrokerTls, Code::BrokerAuthorization, Code::BrokerUnreachable]
+            .into_iter()
+            .find_map(|code| Some(ConnectionEvent { code, text: latest.get(&code)?.clone() }))
     }
 
     /// For when a connection was made: what was in the way before explains nothing that comes later.
@@ -92,18 +82,9 @@ mod tests {
     #[test]
     fn the_cause_outranks_its_consequences() {
         let log = ConnectionLog::new();
-        log.error(
-            KafkaError::Global(RDKafkaErrorCode::Authentication),
-            "host:1: wrong password",
-        );
-        log.error(
-            KafkaError::Global(RDKafkaErrorCode::BrokerTransportFailure),
-            "host:2: refused",
-        );
-        log.error(
-            KafkaError::Global(RDKafkaErrorCode::AllBrokersDown),
-            "2/2 brokers are down",
-        );
+        log.error(KafkaError::Global(RDKafkaErrorCode::Authentication), "host:1: wrong password");
+        log.error(KafkaError::Global(RDKafkaErrorCode::BrokerTransportFailure), "host:2: refused");
+        log.error(KafkaError::Global(RDKafkaErrorCode::AllBrokersDown), "2/2 brokers are down");
         let verdict = log.verdict().expect("three events");
         assert_eq!(verdict.code, Code::BrokerAuthentication);
         assert_eq!(verdict.text, "host:1: wrong password");
@@ -112,37 +93,19 @@ mod tests {
     #[test]
     fn a_refused_connection_says_more_than_that_all_are_down() {
         let log = ConnectionLog::new();
-        log.error(
-            KafkaError::Global(RDKafkaErrorCode::BrokerTransportFailure),
-            "host:2: refused",
-        );
-        log.error(
-            KafkaError::Global(RDKafkaErrorCode::AllBrokersDown),
-            "1/1 brokers are down",
-        );
-        assert_eq!(
-            log.verdict().map(|event| event.text),
-            Some("host:2: refused".to_owned())
-        );
+        log.error(KafkaError::Global(RDKafkaErrorCode::BrokerTransportFailure), "host:2: refused");
+        log.error(KafkaError::Global(RDKafkaErrorCode::AllBrokersDown), "1/1 brokers are down");
+        assert_eq!(log.verdict().map(|event| event.text), Some("host:2: refused".to_owned()));
     }
 
     #[test]
     fn a_flood_of_consequences_does_not_wash_the_cause_away() {
         let log = ConnectionLog::new();
-        log.error(
-            KafkaError::Global(RDKafkaErrorCode::Resolve),
-            "host:1: no such host",
-        );
+        log.error(KafkaError::Global(RDKafkaErrorCode::Resolve), "host:1: no such host");
         for _ in 0..1000 {
-            log.error(
-                KafkaError::Global(RDKafkaErrorCode::AllBrokersDown),
-                "1/1 brokers are down",
-            );
+            log.error(KafkaError::Global(RDKafkaErrorCode::AllBrokersDown), "1/1 brokers are down");
         }
-        assert_eq!(
-            log.verdict().map(|event| event.text),
-            Some("host:1: no such host".to_owned())
-        );
+        assert_eq!(log.verdict().map(|event| event.text), Some("host:1: no such host".to_owned()));
         log.forget();
         assert_eq!(log.verdict(), None);
     }

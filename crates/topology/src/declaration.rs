@@ -64,8 +64,7 @@ impl fmt::Display for Cleanup {
 }
 
 /// Settings that have a field of their own in the file or in the configuration.
-pub(crate) const OWNED_SETTINGS: [&str; 3] =
-    ["cleanup.policy", "min.insync.replicas", "retention.ms"];
+pub(crate) const OWNED_SETTINGS: [&str; 3] = ["cleanup.policy", "min.insync.replicas", "retention.ms"];
 
 impl TopicDeclaration {
     pub(crate) fn parse(yaml: &str) -> Result<Self, String> {
@@ -76,10 +75,7 @@ impl TopicDeclaration {
 
     fn validate(&self) -> Result<(), String> {
         if self.partitions < 1 {
-            return Err(format!(
-                "partitions is {}: expected at least 1",
-                self.partitions
-            ));
+            return Err(format!("partitions is {}: expected at least 1", self.partitions));
         }
         if self.co_partitioned && !self.fixed_partitions {
             return Err("co-partitioned needs fixed-partitions".to_owned());
@@ -91,13 +87,8 @@ impl TopicDeclaration {
             }
             _ => {}
         }
-        if let Some(owned) = OWNED_SETTINGS
-            .iter()
-            .find(|owned| self.config.contains_key(**owned))
-        {
-            return Err(format!(
-                "config must not hold {owned}: it has a field of its own"
-            ));
+        if let Some(owned) = OWNED_SETTINGS.iter().find(|owned| self.config.contains_key(**owned)) {
+            return Err(format!("config must not hold {owned}: it has a field of its own"));
         }
         Ok(())
     }
@@ -135,25 +126,13 @@ readers: [users]
     fn what_contradicts_itself_is_refused() {
         TopicDeclaration::parse(VALID).expect("valid");
         for (broken, complaint) in [
-            (
-                VALID.replace("partitions: 3", "partitions: 0"),
-                "at least 1",
-            ),
-            (
-                VALID.replace("cleanup: delete", "cleanup: compact"),
-                "has no retention",
-            ),
+            (VALID.replace("partitions: 3", "partitions: 0"), "at least 1"),
+            (VALID.replace("cleanup: delete", "cleanup: compact"), "has no retention"),
             (VALID.replace("retention: 1day\n", ""), "needs a retention"),
             (VALID.replace("retention: 1day", "retention: 1"), "30s"),
-            (
-                format!("{VALID}co-partitioned: true\n"),
-                "needs fixed-partitions",
-            ),
+            (format!("{VALID}co-partitioned: true\n"), "needs fixed-partitions"),
             (format!("{VALID}colour: red\n"), "colour"),
-            (
-                format!("{VALID}config:\n  retention.ms: \"1\"\n"),
-                "retention.ms",
-            ),
+            (format!("{VALID}config:\n  retention.ms: \"1\"\n"), "retention.ms"),
         ] {
             let reason = TopicDeclaration::parse(&broken).expect_err(&broken);
             assert!(reason.contains(complaint), "{reason}");

@@ -4,8 +4,8 @@ use prunella_model::{WorkflowName, WorkspaceName};
 
 use crate::declaration::OWNED_SETTINGS;
 use crate::{
-    Catalogue, MinInsyncReplicas, Replication, TopicDeclaration, TopicKind, TopicName,
-    TopicOverride, Topics, TopicsConfig, TopologyError,
+    Catalogue, MinInsyncReplicas, Replication, TopicDeclaration, TopicKind, TopicName, TopicOverride, Topics,
+    TopicsConfig, TopologyError,
 };
 
 /// A topic as this installation wants it: its declaration with the configuration applied.
@@ -38,11 +38,7 @@ impl Topology {
     /// co-partitioned topics different partition counts.
     pub fn new(config: TopicsConfig) -> Result<Self, TopologyError> {
         let topics = Topics::new(&config.prefix)?;
-        let topology = Self {
-            topics,
-            config,
-            catalogue: Catalogue::embedded()?,
-        };
+        let topology = Self { topics, config, catalogue: Catalogue::embedded()? };
         topology.check_numbers()?;
         topology.check_overrides()?;
         topology.check_co_partitioning()?;
@@ -63,17 +59,10 @@ impl Topology {
     }
 
     /// The topics of one workflow: trigger, output and dead letters.
-    pub fn workflow_topics(
-        &self,
-        workspace: &WorkspaceName,
-        workflow: &WorkflowName,
-    ) -> Vec<DesiredTopic> {
+    pub fn workflow_topics(&self, workspace: &WorkspaceName, workflow: &WorkflowName) -> Vec<DesiredTopic> {
         let of_workflow: [fn(WorkspaceName, WorkflowName) -> TopicName; 3] =
             [TopicName::Trigger, TopicName::Output, TopicName::DeadLetter];
-        of_workflow
-            .into_iter()
-            .map(|topic| self.desired(&topic(workspace.clone(), workflow.clone())))
-            .collect()
+        of_workflow.into_iter().map(|topic| self.desired(&topic(workspace.clone(), workflow.clone()))).collect()
     }
 
     /// One topic as this installation wants it.
@@ -83,24 +72,15 @@ impl Topology {
         let exceptions = self.overrides_of(topic);
 
         let mut config = declaration.config.clone();
-        config.insert(
-            "cleanup.policy".to_owned(),
-            declaration.cleanup.policy().to_owned(),
-        );
-        let overridden_retention = exceptions
-            .iter()
-            .rev()
-            .find_map(|exception| exception.retention);
+        config.insert("cleanup.policy".to_owned(), declaration.cleanup.policy().to_owned());
+        let overridden_retention = exceptions.iter().rev().find_map(|exception| exception.retention);
         if let Some(retention) = overridden_retention.or(declaration.retention) {
             config.insert("retention.ms".to_owned(), retention.millis().to_string());
         }
         for exception in &exceptions {
             config.extend(exception.config.clone());
         }
-        let overridden_partitions = exceptions
-            .iter()
-            .rev()
-            .find_map(|exception| exception.partitions);
+        let overridden_partitions = exceptions.iter().rev().find_map(|exception| exception.partitions);
         DesiredTopic {
             name: self.topics.full_name(topic),
             kind,
@@ -118,10 +98,7 @@ impl Topology {
             return declaration.partitions;
         }
         if declaration.co_partitioned && self.config.home_partitions.is_some() {
-            return self
-                .config
-                .home_partitions
-                .unwrap_or(declaration.partitions);
+            return self.config.home_partitions.unwrap_or(declaration.partitions);
         }
         self.config.partitions.unwrap_or(declaration.partitions)
     }
@@ -132,32 +109,22 @@ impl Topology {
         let own_name = topic.to_string();
         let own = (own_name != kind).then_some(own_name);
         let keys = [Some(kind.to_owned()), own];
-        keys.iter()
-            .flatten()
-            .filter_map(|key| self.config.overrides.get(key))
-            .collect()
+        keys.iter().flatten().filter_map(|key| self.config.overrides.get(key)).collect()
     }
 
     fn check_numbers(&self) -> Result<(), TopologyError> {
-        let overridden = self.config.overrides.iter().map(|(name, exception)| {
-            (
-                format!("topics.overrides.{name}.partitions"),
-                exception.partitions,
-            )
-        });
+        let overridden = self
+            .config
+            .overrides
+            .iter()
+            .map(|(name, exception)| (format!("topics.overrides.{name}.partitions"), exception.partitions));
         let numbers = [
             ("topics.partitions".to_owned(), self.config.partitions),
-            (
-                "topics.home-partitions".to_owned(),
-                self.config.home_partitions,
-            ),
+            ("topics.home-partitions".to_owned(), self.config.home_partitions),
         ];
         for (key, number) in numbers.into_iter().chain(overridden) {
             if let Some(number) = number.filter(|number| *number < 1) {
-                return Err(TopologyError::Config {
-                    key,
-                    reason: format!("{number} partitions: expected at least 1"),
-                });
+                return Err(TopologyError::Config { key, reason: format!("{number} partitions: expected at least 1") });
             }
         }
         let (Replication::Fixed(replication), MinInsyncReplicas::Fixed(min_insync)) =
@@ -176,13 +143,8 @@ impl Topology {
 
     fn check_overrides(&self) -> Result<(), TopologyError> {
         for (name, exception) in &self.config.overrides {
-            let by_name = || {
-                self.topics
-                    .parse(&format!("{}{name}", self.topics.prefix()))
-            };
-            let Some(kind) =
-                TopicKind::from_id(name).or_else(|| by_name().map(|topic| topic.kind()))
-            else {
+            let by_name = || self.topics.parse(&format!("{}{name}", self.topics.prefix()));
+            let Some(kind) = TopicKind::from_id(name).or_else(|| by_name().map(|topic| topic.kind())) else {
                 let known: Vec<_> = TopicKind::ALL.iter().map(|kind| kind.id()).collect();
                 return Err(TopologyError::Config {
                     key: format!("topics.overrides.{name}"),
@@ -196,9 +158,7 @@ impl Topology {
             if exception.retention.is_some() && !has_retention {
                 return Err(TopologyError::Config {
                     key: format!("topics.overrides.{name}.retention"),
-                    reason:
-                        "this topic is compacted: it keeps the last record of each key for ever"
-                            .to_owned(),
+                    reason: "this topic is compacted: it keeps the last record of each key for ever".to_owned(),
                 });
             }
             let is_owned = |key: &&String| OWNED_SETTINGS.contains(&key.as_str());
@@ -216,11 +176,7 @@ impl Topology {
 
     fn check_co_partitioning(&self) -> Result<(), TopologyError> {
         let mut first: Option<DesiredTopic> = None;
-        for topic in self
-            .shared_topics()
-            .into_iter()
-            .filter(|topic| topic.co_partitioned)
-        {
+        for topic in self.shared_topics().into_iter().filter(|topic| topic.co_partitioned) {
             match &first {
                 Some(first) if first.partitions != topic.partitions => {
                     return Err(TopologyError::Config {
@@ -243,9 +199,7 @@ fn owned_setting_advice(setting: &str) -> &'static str {
     match setting {
         "retention.ms" => "set `retention` beside `config` instead",
         "min.insync.replicas" => "set topics.min-insync-replicas instead",
-        _ => {
-            "services rely on how this topic is cleaned up; only that of output topics may be chosen"
-        }
+        _ => "services rely on how this topic is cleaned up; only that of output topics may be chosen",
     }
 }
 

@@ -50,13 +50,8 @@ fn diagnose_code(code: RDKafkaErrorCode) -> Option<Code> {
 /// Options that are unusable before any connection is tried: files of keys and certificates are TLS.
 fn option_code(reason: &str) -> Code {
     let reason = reason.to_ascii_lowercase();
-    let is_tls =
-        reason.contains("ssl.") || reason.contains("certificate") || reason.contains("private key");
-    if is_tls {
-        Code::BrokerTls
-    } else {
-        Code::Config
-    }
+    let is_tls = reason.contains("ssl.") || reason.contains("certificate") || reason.contains("private key");
+    if is_tls { Code::BrokerTls } else { Code::Config }
 }
 
 #[cfg(test)]
@@ -66,19 +61,10 @@ mod tests {
     #[test]
     fn the_code_tells_what_stands_in_the_way() {
         for (error, code) in [
-            (
-                RDKafkaErrorCode::Authentication,
-                Some(Code::BrokerAuthentication),
-            ),
+            (RDKafkaErrorCode::Authentication, Some(Code::BrokerAuthentication)),
             (RDKafkaErrorCode::SSL, Some(Code::BrokerTls)),
-            (
-                RDKafkaErrorCode::AllBrokersDown,
-                Some(Code::BrokerUnreachable),
-            ),
-            (
-                RDKafkaErrorCode::TopicAuthorizationFailed,
-                Some(Code::BrokerAuthorization),
-            ),
+            (RDKafkaErrorCode::AllBrokersDown, Some(Code::BrokerUnreachable)),
+            (RDKafkaErrorCode::TopicAuthorizationFailed, Some(Code::BrokerAuthorization)),
             (RDKafkaErrorCode::UnknownTopicOrPartition, None),
         ] {
             assert_eq!(diagnose(&KafkaError::Global(error)), code, "{error:?}");
@@ -87,8 +73,7 @@ mod tests {
 
     #[test]
     fn options_are_told_apart_from_connections() {
-        let missing_file =
-            KafkaError::ClientCreation("ssl.ca.location failed: No such file".to_owned());
+        let missing_file = KafkaError::ClientCreation("ssl.ca.location failed: No such file".to_owned());
         assert_eq!(diagnose(&missing_file), Some(Code::BrokerTls));
         let no_user = KafkaError::ClientCreation("sasl.username must be set".to_owned());
         assert_eq!(diagnose(&no_user), Some(Code::Config));
@@ -97,15 +82,8 @@ mod tests {
     #[test]
     fn a_handshake_that_fails_as_transport_error_is_still_tls() {
         let text = "ssl://localhost:9093/bootstrap: SSL handshake failed: Disconnected";
-        assert_eq!(
-            diagnose_text(RDKafkaErrorCode::BrokerTransportFailure, text),
-            Some(Code::BrokerTls)
-        );
-        let text =
-            "localhost:9093/bootstrap: Connect to ipv4#127.0.0.1:9093 failed: Connection refused";
-        assert_eq!(
-            diagnose_text(RDKafkaErrorCode::BrokerTransportFailure, text),
-            Some(Code::BrokerUnreachable)
-        );
+        assert_eq!(diagnose_text(RDKafkaErrorCode::BrokerTransportFailure, text), Some(Code::BrokerTls));
+        let text = "localhost:9093/bootstrap: Connect to ipv4#127.0.0.1:9093 failed: Connection refused";
+        assert_eq!(diagnose_text(RDKafkaErrorCode::BrokerTransportFailure, text), Some(Code::BrokerUnreachable));
     }
 }

@@ -14,26 +14,15 @@ pub enum TopologyError {
     Declaration { reason: String },
     /// `code` tells apart what stands between us and the brokers.
     #[error("cannot work with the Kafka brokers at {brokers}: {reason}; {}", way_out(*code))]
-    Connection {
-        code: Code,
-        brokers: String,
-        reason: String,
-    },
+    Connection { code: Code, brokers: String, reason: String },
     #[error("{0}")]
     NotAuthorized(MissingPermission),
     #[error("nothing was changed, because {} refused:\n{}", counted(refusals.len(), "change is", "changes are"), lines(refusals))]
     Refused { refusals: Vec<PlannedTopic> },
     #[error("{topic}: cannot {change}: {reason}")]
-    Change {
-        topic: String,
-        change: String,
-        reason: String,
-    },
+    Change { topic: String, change: String, reason: String },
     #[error("{} not ready after {waited:?} (a partition without leader, or a change that the brokers do not show): {}; look at the brokers' logs and run `prunella topics apply` again", counted(topics.len(), "topic is", "topics are"), topics.join(", "))]
-    NotReady {
-        topics: Vec<String>,
-        waited: Duration,
-    },
+    NotReady { topics: Vec<String>, waited: Duration },
     #[error("{} not as needed:\n{}\nrun `prunella topics plan` to see the difference and `prunella topics apply` to make it so", counted(problems.len(), "topic is", "topics are"), lines(problems))]
     Shape { problems: Vec<ShapeProblem> },
 }
@@ -74,20 +63,9 @@ impl TopologyError {
 
 /// A partition count that never changes is the harder refusal, so it names the error.
 fn refusal_code(refusals: &[PlannedTopic]) -> Code {
-    let is_hard = |planned: &PlannedTopic| {
-        matches!(
-            planned.action,
-            crate::Action::Refused {
-                code: Code::TopicPartitions,
-                ..
-            }
-        )
-    };
-    if refusals.iter().any(is_hard) {
-        Code::TopicPartitions
-    } else {
-        Code::TopicDataLoss
-    }
+    let is_hard =
+        |planned: &PlannedTopic| matches!(planned.action, crate::Action::Refused { code: Code::TopicPartitions, .. });
+    if refusals.iter().any(is_hard) { Code::TopicPartitions } else { Code::TopicDataLoss }
 }
 
 fn way_out(code: Code) -> &'static str {
@@ -100,9 +78,7 @@ fn way_out(code: Code) -> &'static str {
         }
         Code::BrokerAuthorization => "let the cluster's administrator grant the permission",
         Code::Config => "check the Kafka options of the configuration",
-        _ => {
-            "check the address, that the brokers run, and that security.protocol is what this port speaks"
-        }
+        _ => "check the address, that the brokers run, and that security.protocol is what this port speaks",
     }
 }
 

@@ -47,9 +47,7 @@ pub(crate) fn set_topic_config<C: ClientContext>(
             if !error.is_null() {
                 let failure = (
                     native::rd_kafka_error_code(error).into(),
-                    CStr::from_ptr(native::rd_kafka_error_string(error))
-                        .to_string_lossy()
-                        .into_owned(),
+                    CStr::from_ptr(native::rd_kafka_error_string(error)).to_string_lossy().into_owned(),
                 );
                 native::rd_kafka_error_destroy(error);
                 native::rd_kafka_ConfigResource_destroy(resource);
@@ -61,20 +59,9 @@ pub(crate) fn set_topic_config<C: ClientContext>(
             native::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_INCREMENTALALTERCONFIGS,
         );
         // Out of range means longer than librdkafka can wait; its default is then as good.
-        native::rd_kafka_AdminOptions_set_request_timeout(
-            options,
-            timeout_ms,
-            message.as_mut_ptr(),
-            message.len(),
-        );
+        native::rd_kafka_AdminOptions_set_request_timeout(options, timeout_ms, message.as_mut_ptr(), message.len());
         let queue = native::rd_kafka_queue_new(client.native_ptr());
-        native::rd_kafka_IncrementalAlterConfigs(
-            client.native_ptr(),
-            &mut resource,
-            1,
-            options,
-            queue,
-        );
+        native::rd_kafka_IncrementalAlterConfigs(client.native_ptr(), &mut resource, 1, options, queue);
         native::rd_kafka_AdminOptions_destroy(options);
         native::rd_kafka_ConfigResource_destroy(resource);
 
@@ -92,18 +79,14 @@ pub(crate) fn set_topic_config<C: ClientContext>(
 /// # Safety
 /// `event` is a live result event of IncrementalAlterConfigs, or null.
 #[allow(unsafe_code)]
-unsafe fn read_outcome(
-    event: *mut native::rd_kafka_event_t,
-) -> Result<(), (RDKafkaErrorCode, String)> {
+unsafe fn read_outcome(event: *mut native::rd_kafka_event_t) -> Result<(), (RDKafkaErrorCode, String)> {
     let failure = |code: native::rd_kafka_resp_err_t, text: *const std::ffi::c_char| {
         let code = RDKafkaErrorCode::from(code);
         if text.is_null() {
             return Err((code, code.to_string()));
         }
         // SAFETY: librdkafka's strings are NUL-terminated and live as long as the event.
-        let text = unsafe { CStr::from_ptr(text) }
-            .to_string_lossy()
-            .into_owned();
+        let text = unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned();
         Err((code, text))
     };
     let no_error = native::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR;
@@ -120,14 +103,10 @@ unsafe fn read_outcome(
         let result = native::rd_kafka_event_IncrementalAlterConfigs_result(event);
         if result.is_null() {
             let code = RDKafkaErrorCode::BadMessage;
-            return Err((
-                code,
-                "the broker's answer is not one to this request".to_owned(),
-            ));
+            return Err((code, "the broker's answer is not one to this request".to_owned()));
         }
         let mut count = 0;
-        let resources =
-            native::rd_kafka_IncrementalAlterConfigs_result_resources(result, &mut count);
+        let resources = native::rd_kafka_IncrementalAlterConfigs_result_resources(result, &mut count);
         for index in 0..count {
             let resource = *resources.add(index);
             let code = native::rd_kafka_ConfigResource_error(resource);

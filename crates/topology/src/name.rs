@@ -66,8 +66,7 @@ impl Topics {
 
     /// `prefix` stands before every name as it is, with its separator: `prunella.`.
     pub fn new(prefix: &str) -> Result<Self, TopologyError> {
-        let is_legal =
-            |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+        let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
         if prefix.len() > Self::MAX_PREFIX || !prefix.bytes().all(is_legal) {
             return Err(TopologyError::Config {
                 key: "topics.prefix".to_owned(),
@@ -77,9 +76,7 @@ impl Topics {
                 ),
             });
         }
-        Ok(Self {
-            prefix: prefix.into(),
-        })
+        Ok(Self { prefix: prefix.into() })
     }
 
     pub fn prefix(&self) -> &str {
@@ -146,26 +143,14 @@ mod tests {
     fn any_topic() -> impl Strategy<Value = TopicName> {
         let names = ("[a-z0-9-]{1,63}", "[a-z0-9-]{1,63}").prop_map(|(workspace, workflow)| {
             (
-                workspace
-                    .parse::<WorkspaceName>()
-                    .expect("matches the pattern"),
-                workflow
-                    .parse::<WorkflowName>()
-                    .expect("matches the pattern"),
+                workspace.parse::<WorkspaceName>().expect("matches the pattern"),
+                workflow.parse::<WorkflowName>().expect("matches the pattern"),
             )
         });
-        let kinds: Vec<_> = TopicKind::ALL
-            .iter()
-            .copied()
-            .filter(|kind| !kind.is_per_workflow())
-            .collect();
+        let kinds: Vec<_> = TopicKind::ALL.iter().copied().filter(|kind| !kind.is_per_workflow()).collect();
         prop_oneof![
-            names
-                .clone()
-                .prop_map(|(workspace, workflow)| TopicName::Trigger(workspace, workflow)),
-            names
-                .clone()
-                .prop_map(|(workspace, workflow)| TopicName::Output(workspace, workflow)),
+            names.clone().prop_map(|(workspace, workflow)| TopicName::Trigger(workspace, workflow)),
+            names.clone().prop_map(|(workspace, workflow)| TopicName::Output(workspace, workflow)),
             names.prop_map(|(workspace, workflow)| TopicName::DeadLetter(workspace, workflow)),
             prop::sample::select(kinds).prop_map(TopicName::Shared),
         ]

@@ -72,39 +72,28 @@ impl Plan {
                 None => vec![creation(wanted, existing.brokers)],
                 Some(found) => changes(found, wanted),
             };
-            topics.extend(actions.into_iter().map(|action| PlannedTopic {
-                topic: wanted.name.clone(),
-                action,
-            }));
+            topics.extend(actions.into_iter().map(|action| PlannedTopic { topic: wanted.name.clone(), action }));
         }
         Self { topics }
     }
 
     /// Whether applying it would do nothing and complain of nothing.
     pub fn is_empty(&self) -> bool {
-        self.topics
-            .iter()
-            .all(|planned| matches!(planned.action, Action::Unchanged | Action::Notice { .. }))
+        self.topics.iter().all(|planned| matches!(planned.action, Action::Unchanged | Action::Notice { .. }))
     }
 
     /// What stands in the way of applying it.
     pub fn refusals(&self, allow_data_loss: bool) -> impl Iterator<Item = &PlannedTopic> {
-        self.topics
-            .iter()
-            .filter(move |planned| match &planned.action {
-                Action::Refused { change, .. } => !(allow_data_loss && change.is_some()),
-                _ => false,
-            })
+        self.topics.iter().filter(move |planned| match &planned.action {
+            Action::Refused { change, .. } => !(allow_data_loss && change.is_some()),
+            _ => false,
+        })
     }
 }
 
 fn creation(wanted: &DesiredTopic, brokers: usize) -> Action {
     let replication = wanted.replication.on(brokers);
-    Action::Create {
-        partitions: wanted.partitions,
-        replication,
-        config: full_config(wanted, replication),
-    }
+    Action::Create { partitions: wanted.partitions, replication, config: full_config(wanted, replication) }
 }
 
 fn full_config(wanted: &DesiredTopic, replication: i32) -> BTreeMap<String, String> {
@@ -125,11 +114,7 @@ fn changes(found: &ExistingTopic, wanted: &DesiredTopic) -> Vec<Action> {
             continue;
         }
         let loss = from.and_then(|from| data_loss(&key, from, &to));
-        let change = Action::AlterConfig {
-            key: key.clone(),
-            from: from.map(str::to_owned),
-            to,
-        };
+        let change = Action::AlterConfig { key: key.clone(), from: from.map(str::to_owned), to };
         actions.push(match loss {
             None => change,
             Some(reason) => Action::Refused {
@@ -174,9 +159,7 @@ fn partition_change(found: &ExistingTopic, wanted: &DesiredTopic) -> Option<Acti
     if from > to {
         return Some(Action::Refused {
             code: Code::TopicDataLoss,
-            reason: format!(
-                "it has {from} partitions and {to} are wanted: Kafka cannot take partitions away"
-            ),
+            reason: format!("it has {from} partitions and {to} are wanted: Kafka cannot take partitions away"),
             way_out: format!(
                 "set topics.overrides.{}.partitions to {from}, or delete the topic with its records and apply again",
                 wanted.kind
@@ -192,10 +175,7 @@ fn replication_notice(found: &ExistingTopic, wanted: &DesiredTopic) -> Option<Ac
         return None;
     };
     (found.replication != replication).then(|| Action::Notice {
-        reason: format!(
-            "it has {} copies of each partition, {replication} are wanted",
-            found.replication
-        ),
+        reason: format!("it has {} copies of each partition, {replication} are wanted", found.replication),
         way_out: "move it with Kafka's kafka-reassign-partitions tool".to_owned(),
     })
 }
@@ -215,11 +195,7 @@ pub(crate) fn is_same_setting(key: &str, from: &str, to: &str) -> bool {
 }
 
 fn policies(value: &str) -> BTreeSet<&str> {
-    value
-        .split(',')
-        .map(str::trim)
-        .filter(|policy| !policy.is_empty())
-        .collect()
+    value.split(',').map(str::trim).filter(|policy| !policy.is_empty()).collect()
 }
 
 /// Why records would be lost by the change, if they would.
@@ -232,13 +208,11 @@ fn data_loss(key: &str, from: &str, to: &str) -> Option<String> {
                 "compact" => "all but the last record of each key would be removed",
                 _ => "the last record of a key would be removed once it is old",
             };
-            Some(format!(
-                "cleanup.policy would change from {from} to {to}: {consequence}"
-            ))
+            Some(format!("cleanup.policy would change from {from} to {to}: {consequence}"))
         }
-        "retention.ms" | "retention.bytes" if is_shorter(from, to) => Some(format!(
-            "{key} would shrink from {from} to {to}: records beyond it would be removed"
-        )),
+        "retention.ms" | "retention.bytes" if is_shorter(from, to) => {
+            Some(format!("{key} would shrink from {from} to {to}: records beyond it would be removed"))
+        }
         "delete.retention.ms" if is_shorter(from, to) => Some(format!(
             "{key} would shrink from {from} to {to}: a reader that was away for longer would miss deletions"
         )),
@@ -264,36 +238,14 @@ impl fmt::Display for PlannedTopic {
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Create {
-                partitions,
-                replication,
-                config,
-            } => {
-                let cleanup = config
-                    .get("cleanup.policy")
-                    .map_or("delete", String::as_str);
-                write!(
-                    f,
-                    "create (partitions {partitions}, replication {replication}, cleanup {cleanup})"
-                )
+            Self::Create { partitions, replication, config } => {
+                let cleanup = config.get("cleanup.policy").map_or("delete", String::as_str);
+                write!(f, "create (partitions {partitions}, replication {replication}, cleanup {cleanup})")
             }
             Self::AddPartitions { from, to } => write!(f, "add partitions ({from} to {to})"),
-            Self::AlterConfig {
-                key,
-                from: Some(from),
-                to,
-            } => write!(f, "set {key} ({from} to {to})"),
-            Self::AlterConfig {
-                key,
-                from: None,
-                to,
-            } => write!(f, "set {key} ({to})"),
-            Self::Refused {
-                code,
-                reason,
-                way_out,
-                ..
-            } => write!(f, "refused ({code}): {reason}; {way_out}"),
+            Self::AlterConfig { key, from: Some(from), to } => write!(f, "set {key} ({from} to {to})"),
+            Self::AlterConfig { key, from: None, to } => write!(f, "set {key} ({to})"),
+            Self::Refused { code, reason, way_out, .. } => write!(f, "refused ({code}): {reason}; {way_out}"),
             Self::Notice { reason, way_out } => write!(f, "left as it is: {reason}; {way_out}"),
             Self::Unchanged => f.write_str("unchanged"),
         }

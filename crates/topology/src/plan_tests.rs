@@ -5,33 +5,21 @@ use crate::{TopicsConfig, Topology};
 
 /// The shared topics with the default configuration.
 fn desired() -> Vec<DesiredTopic> {
-    Topology::new(TopicsConfig::default())
-        .expect("valid")
-        .shared_topics()
+    Topology::new(TopicsConfig::default()).expect("valid").shared_topics()
 }
 
 fn wanted(name: &str) -> DesiredTopic {
-    desired()
-        .into_iter()
-        .find(|topic| topic.name == format!("prunella.{name}"))
-        .expect(name)
+    desired().into_iter().find(|topic| topic.name == format!("prunella.{name}")).expect(name)
 }
 
 /// What a cluster with three brokers has after `topic` was created.
 fn created(topic: &DesiredTopic) -> ExistingTopic {
     let config = full_config(topic, 3);
-    ExistingTopic {
-        partitions: topic.partitions,
-        replication: 3,
-        config,
-    }
+    ExistingTopic { partitions: topic.partitions, replication: 3, config }
 }
 
 fn cluster_with(topics: impl IntoIterator<Item = (String, ExistingTopic)>) -> ClusterShape {
-    ClusterShape {
-        brokers: 3,
-        topics: topics.into_iter().collect(),
-    }
+    ClusterShape { brokers: 3, topics: topics.into_iter().collect() }
 }
 
 /// The actions for one topic that was created and then changed.
@@ -40,10 +28,7 @@ fn actions_after(name: &str, change: impl FnOnce(&mut ExistingTopic)) -> Vec<Act
     let mut existing = created(&topic);
     change(&mut existing);
     let plan = Plan::between(&cluster_with([(topic.name.clone(), existing)]), &[topic]);
-    plan.topics
-        .into_iter()
-        .map(|planned| planned.action)
-        .collect()
+    plan.topics.into_iter().map(|planned| planned.action).collect()
 }
 
 fn set(topic: &mut ExistingTopic, key: &str, value: &str) {
@@ -55,14 +40,7 @@ fn on_an_empty_cluster_everything_is_created() {
     let plan = Plan::between(&cluster_with([]), &desired());
     assert_eq!(plan.topics.len(), desired().len());
     for planned in &plan.topics {
-        let Action::Create {
-            partitions,
-            replication,
-            config,
-        } = &planned.action
-        else {
-            panic!("{planned}")
-        };
+        let Action::Create { partitions, replication, config } = &planned.action else { panic!("{planned}") };
         assert!(*partitions >= 1);
         assert_eq!(*replication, 3);
         assert_eq!(config["min.insync.replicas"], "2");
@@ -72,25 +50,15 @@ fn on_an_empty_cluster_everything_is_created() {
 
 #[test]
 fn what_was_created_is_unchanged() {
-    let existing = cluster_with(
-        desired()
-            .iter()
-            .map(|topic| (topic.name.clone(), created(topic))),
-    );
+    let existing = cluster_with(desired().iter().map(|topic| (topic.name.clone(), created(topic))));
     let plan = Plan::between(&existing, &desired());
     assert!(plan.is_empty(), "{plan:?}");
-    assert!(
-        plan.topics
-            .iter()
-            .all(|planned| planned.action == Action::Unchanged)
-    );
+    assert!(plan.topics.iter().all(|planned| planned.action == Action::Unchanged));
 }
 
 #[test]
 fn the_same_value_in_other_words_is_no_change() {
-    let actions = actions_after("state.runs", |topic| {
-        set(topic, "min.cleanable.dirty.ratio", "0.10")
-    });
+    let actions = actions_after("state.runs", |topic| set(topic, "min.cleanable.dirty.ratio", "0.10"));
     assert_eq!(actions, [Action::Unchanged]);
 }
 
@@ -103,11 +71,8 @@ fn settings_that_nobody_declared_are_left_alone() {
 #[test]
 fn a_topic_with_fewer_copies_keeps_a_minimum_it_can_meet() {
     let actions = actions_after("log.runs", |topic| topic.replication = 1);
-    let expected = Action::AlterConfig {
-        key: "min.insync.replicas".to_owned(),
-        from: Some("2".to_owned()),
-        to: "1".to_owned(),
-    };
+    let expected =
+        Action::AlterConfig { key: "min.insync.replicas".to_owned(), from: Some("2".to_owned()), to: "1".to_owned() };
     assert_eq!(actions, [expected]);
 }
 
@@ -121,20 +86,10 @@ fn data_is_only_lost_with_permission() {
         ("state.runs", "delete.retention.ms", "9999999999"),
     ] {
         let actions = actions_after(name, |topic| set(topic, key, from));
-        let [
-            Action::Refused {
-                code: Code::TopicDataLoss,
-                change: Some(change),
-                ..
-            },
-        ] = &actions[..]
-        else {
+        let [Action::Refused { code: Code::TopicDataLoss, change: Some(change), .. }] = &actions[..] else {
             panic!("{name} {key} {from}: {actions:?}");
         };
-        assert!(
-            matches!(change.as_ref(), Action::AlterConfig { .. }),
-            "{change}"
-        );
+        assert!(matches!(change.as_ref(), Action::AlterConfig { .. }), "{change}");
     }
 }
 
@@ -147,51 +102,32 @@ fn what_loses_nothing_is_simply_altered() {
         ("state.runs", "max.message.bytes", "99999999"),
     ] {
         let actions = actions_after(name, |topic| set(topic, key, from));
-        assert!(
-            matches!(actions[..], [Action::AlterConfig { .. }]),
-            "{name} {key} {from}: {actions:?}"
-        );
+        assert!(matches!(actions[..], [Action::AlterConfig { .. }]), "{name} {key} {from}: {actions:?}");
     }
 }
 
 #[test]
 fn a_declared_number_of_copies_that_differs_is_noticed_and_left() {
-    let config = TopicsConfig {
-        replication: Replication::Fixed(2),
-        ..TopicsConfig::default()
-    };
-    let topic = Topology::new(config)
-        .expect("valid")
-        .shared_topics()
-        .remove(0);
+    let config = TopicsConfig { replication: Replication::Fixed(2), ..TopicsConfig::default() };
+    let topic = Topology::new(config).expect("valid").shared_topics().remove(0);
     let mut existing = created(&topic);
     existing.replication = 3;
     let plan = Plan::between(&cluster_with([(topic.name.clone(), existing)]), &[topic]);
-    assert!(
-        matches!(plan.topics[0].action, Action::Notice { .. }),
-        "{plan:?}"
-    );
+    assert!(matches!(plan.topics[0].action, Action::Notice { .. }), "{plan:?}");
     assert!(plan.is_empty(), "nothing to apply");
 }
 
 #[test]
 fn a_plan_is_written_for_machines_and_for_people() {
     let actions = actions_after("state.runs", |topic| topic.partitions = 16);
-    let plan = Plan {
-        topics: vec![PlannedTopic {
-            topic: "prunella.state.runs".to_owned(),
-            action: actions[0].clone(),
-        }],
-    };
+    let plan =
+        Plan { topics: vec![PlannedTopic { topic: "prunella.state.runs".to_owned(), action: actions[0].clone() }] };
     let json = serde_json::to_value(&plan).expect("writes");
     assert_eq!(json[0]["topic"], "prunella.state.runs");
     assert_eq!(json[0]["action"], "refused");
     assert_eq!(json[0]["code"], "PRN-0205");
     let text = plan.topics[0].to_string();
-    assert!(
-        text.contains("it has 16 partitions and 32 are wanted"),
-        "{text}"
-    );
+    assert!(text.contains("it has 16 partitions and 32 are wanted"), "{text}");
     assert!(text.contains("set topics.home-partitions to 16"), "{text}");
 }
 

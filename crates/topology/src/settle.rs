@@ -33,10 +33,8 @@ impl Cluster {
     async fn not_ready(&self, expected: &Expected) -> Result<Vec<String>, TopologyError> {
         let timeout = self.operation_timeout;
         let partitions = expected.partitions.clone();
-        let leaderless = blocking(&self.connection, move |connection| {
-            connection.not_ready(&partitions, timeout)
-        })
-        .await?;
+        let leaderless =
+            blocking(&self.connection, move |connection| connection.not_ready(&partitions, timeout)).await?;
         if !leaderless.is_empty() || expected.settings.is_empty() {
             return Ok(leaderless);
         }
@@ -45,47 +43,30 @@ impl Cluster {
         let is_set = |name: &String, settings: &[(String, String)]| {
             shape.topics.get(name).is_some_and(|topic| {
                 let has = |(key, value): &(String, String)| {
-                    topic
-                        .setting(key)
-                        .is_some_and(|found| is_same_setting(key, found, value))
+                    topic.setting(key).is_some_and(|found| is_same_setting(key, found, value))
                 };
                 settings.iter().all(has)
             })
         };
-        let waiting = expected
-            .settings
-            .iter()
-            .filter(|(name, settings)| !is_set(name, settings));
+        let waiting = expected.settings.iter().filter(|(name, settings)| !is_set(name, settings));
         Ok(waiting.map(|(name, _)| name.clone()).collect())
     }
 
     /// A topic that somebody else created between plan and apply may have any shape.
     pub(crate) async fn compare_with_others(&self, applied: &Applied) -> Result<(), TopologyError> {
-        let of_others = || {
-            applied
-                .changes
-                .iter()
-                .filter(|outcome| outcome.already_done)
-        };
-        let names: Vec<_> = of_others()
-            .map(|outcome| outcome.planned.topic.clone())
-            .collect();
+        let of_others = || applied.changes.iter().filter(|outcome| outcome.already_done);
+        let names: Vec<_> = of_others().map(|outcome| outcome.planned.topic.clone()).collect();
         if names.is_empty() {
             return Ok(());
         }
         let shape = self.describe(&names).await?;
         for Outcome { planned, .. } in of_others() {
-            let Action::Create {
-                partitions, config, ..
-            } = &planned.action
-            else {
+            let Action::Create { partitions, config, .. } = &planned.action else {
                 continue;
             };
             let is_as_planned = shape.topics.get(&planned.topic).is_some_and(|found| {
                 let has = |(key, value): (&String, &String)| {
-                    found
-                        .setting(key)
-                        .is_some_and(|setting| is_same_setting(key, setting, value))
+                    found.setting(key).is_some_and(|setting| is_same_setting(key, setting, value))
                 };
                 found.partitions == *partitions && config.iter().all(has)
             });
@@ -93,8 +74,9 @@ impl Cluster {
                 return Err(TopologyError::Change {
                     topic: planned.topic.clone(),
                     change: "be created".to_owned(),
-                    reason: "somebody else created it at the same time in another shape; run `prunella topics plan` again"
-                        .to_owned(),
+                    reason:
+                        "somebody else created it at the same time in another shape; run `prunella topics plan` again"
+                            .to_owned(),
                 });
             }
         }
@@ -113,27 +95,18 @@ struct Expected {
 impl Expected {
     fn after(applied: &Applied) -> Self {
         let mut expected = Self::default();
-        for Outcome {
-            planned,
-            already_done,
-        } in &applied.changes
-        {
+        for Outcome { planned, already_done } in &applied.changes {
             let topic = planned.topic.clone();
             match &planned.action {
                 // A topic made by somebody else may have another count: any leader will do.
                 Action::Create { .. } if *already_done => {
                     expected.partitions.insert(topic, 1);
                 }
-                Action::Create { partitions, .. }
-                | Action::AddPartitions { to: partitions, .. } => {
+                Action::Create { partitions, .. } | Action::AddPartitions { to: partitions, .. } => {
                     expected.partitions.insert(topic, *partitions);
                 }
                 Action::AlterConfig { key, to, .. } => {
-                    expected
-                        .settings
-                        .entry(topic)
-                        .or_default()
-                        .push((key.clone(), to.clone()));
+                    expected.settings.entry(topic).or_default().push((key.clone(), to.clone()));
                 }
                 Action::Refused { .. } | Action::Notice { .. } | Action::Unchanged => {}
             }

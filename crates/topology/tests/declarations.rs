@@ -12,20 +12,11 @@ fn repository() -> &'static Path {
 fn every_file_in_topics_is_part_of_the_catalogue() {
     let mut files: Vec<_> = std::fs::read_dir(repository().join("topics"))
         .expect("the directory")
-        .map(|entry| {
-            entry
-                .expect("an entry")
-                .file_name()
-                .into_string()
-                .expect("a name in UTF-8")
-        })
+        .map(|entry| entry.expect("an entry").file_name().into_string().expect("a name in UTF-8"))
         .collect();
     files.sort();
-    let mut known: Vec<_> = Catalogue::embedded()
-        .expect("valid")
-        .iter()
-        .map(|(kind, _)| format!("{kind}.yaml"))
-        .collect();
+    let mut known: Vec<_> =
+        Catalogue::embedded().expect("valid").iter().map(|(kind, _)| format!("{kind}.yaml")).collect();
     known.sort();
     assert_eq!(files, known);
 }
@@ -49,22 +40,11 @@ fn every_value_has_its_schema() {
 
 #[test]
 fn every_topic_has_a_writer_and_a_reader_we_know() {
-    let known = [
-        "cli",
-        "extractor",
-        "gateway",
-        "orchestrator",
-        "transformer",
-        "users",
-        "validator",
-    ];
+    let known = ["cli", "extractor", "gateway", "orchestrator", "transformer", "users", "validator"];
     for (kind, declaration) in Catalogue::embedded().expect("valid").iter() {
         for side in [&declaration.writers, &declaration.readers] {
             assert!(!side.is_empty(), "{kind}");
-            assert!(
-                side.iter().all(|name| known.contains(&name.as_str())),
-                "{kind}: {side:?}"
-            );
+            assert!(side.iter().all(|name| known.contains(&name.as_str())), "{kind}: {side:?}");
         }
     }
 }
@@ -83,15 +63,13 @@ fn the_reference_in_docs_shows_the_declarations() {
         std::fs::write(&file, format!("{before}{START}{table}{END}{after}")).expect("written");
         return;
     }
-    assert_eq!(
-        shown, table,
-        "run UPDATE_DOCS=1 cargo test -p prunella-topology --test declarations"
-    );
+    assert_eq!(shown, table, "run UPDATE_DOCS=1 cargo test -p prunella-topology --test declarations");
 }
 
 fn table() -> String {
     let mut table =
-        "| topic | partitions | cleanup | key | value | writers | readers |\n|---|---|---|---|---|---|---|\n".to_owned();
+        "| topic | partitions | cleanup | key | value | writers | readers |\n|---|---|---|---|---|---|---|\n"
+            .to_owned();
     for (_, declaration) in Catalogue::embedded().expect("valid").iter() {
         table.push_str(&row(declaration));
     }
@@ -100,11 +78,7 @@ fn table() -> String {
 
 fn row(declaration: &TopicDeclaration) -> String {
     let name = declaration.name.replace('{', "<").replace('}', ">");
-    let fixed = if declaration.fixed_partitions {
-        ", fixed"
-    } else {
-        ""
-    };
+    let fixed = if declaration.fixed_partitions { ", fixed" } else { "" };
     let cleanup = match (declaration.cleanup, declaration.retention) {
         (Cleanup::Delete, Some(retention)) => format!("delete after {retention}"),
         (cleanup, _) => cleanup.to_string(),

@@ -14,6 +14,9 @@ use prunella_model::{ByteSize, WorkspaceName};
 use crate::error::WireError;
 use crate::payload::{Claim, Payload};
 
+/// Largest payload that records repeat inline: a context names up to a thousand of them.
+const LARGEST_SHARED: usize = 4096;
+
 /// The object store behind claims. Content-addressed per workspace and day, so writing the same
 /// bytes twice is writing them once, and a day can be dropped as a whole.
 #[derive(Clone)]
@@ -29,8 +32,7 @@ impl ClaimStore {
     /// [`WireError::ClaimUnwritable`] when the directory cannot be made.
     pub fn local(directory: &Path, threshold: ByteSize) -> Result<Self, WireError> {
         let unwritable = |reason: String| WireError::ClaimUnwritable { length: 0, reason };
-        std::fs::create_dir_all(directory)
-            .map_err(|error| unwritable(format!("{}: {error}", directory.display())))?;
+        std::fs::create_dir_all(directory).map_err(|error| unwritable(format!("{}: {error}", directory.display())))?;
         let store = LocalFileSystem::new_with_prefix(directory)
             .map_err(|error| unwritable(error.to_string()))?
             .with_fsync(true);
@@ -41,6 +43,20 @@ impl ClaimStore {
     /// whose day the bytes are kept under.
     pub async fn payload(&self, workspace: &WorkspaceName, now: i64, bytes: Bytes) -> Result<Payload, WireError> {
         if bytes.len() <= self.threshold {
+            return Ok(Payload::Inline(bytes));
+        }
+        self.store(workspace, now, bytes).await.map(Payload::Claim)
+    }
+
+    /// As [`ClaimStore::payload`] for bytes that many records repeat, such as the trigger of a run: inline
+    /// only while they are small change.
+    pub async fn shared_payload(
+        &self,
+        workspace: &WorkspaceName,
+        now: i64,
+        bytes: Bytes,
+    ) -> Result<Payload, WireError> {
+        if bytes.len() <= self.threshold.min(LARGEST_SHARED) {
             return Ok(Payload::Inline(bytes));
         }
         self.store(workspace, now, bytes).await.map(Payload::Claim)

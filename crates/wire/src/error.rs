@@ -5,25 +5,37 @@ use prunella_model::Code;
 pub enum WireError {
     #[error("the value of {record} cannot be written as Avro: {reason}")]
     Encode { record: &'static str, reason: String },
-    #[error("a control record of {length} bytes starts with {start:02x?}: expected Avro single-object encoding (c3 01 …) or the Confluent wire format (00 …)")]
+    #[error(
+        "a control record of {length} bytes starts with {start:02x?}: expected Avro single-object encoding (c3 01 …) or the Confluent wire format (00 …)"
+    )]
     Framing { length: usize, start: Vec<u8> },
     #[error("a record written as {writer} cannot be read as {reader}: {reason}")]
     Decode { writer: String, reader: &'static str, reason: String },
     #[error("a record of type {found} stands where {expected} was expected")]
     UnexpectedRecord { found: String, expected: &'static str },
-    #[error("the schema with fingerprint {fingerprint} is not in the schema topic: a newer release wrote this record and its schema has not arrived yet, or the topic was emptied")]
+    #[error(
+        "the schema with fingerprint {fingerprint} is not in the schema topic: a newer release wrote this record and its schema has not arrived yet, or the topic was emptied"
+    )]
     UnknownFingerprint { fingerprint: String },
     #[error("the registry {url} has no usable schema with id {id}: {reason}")]
     UnknownRegistryId { id: u32, url: String, reason: String },
     #[error("{record} is not registered for topic {topic}: schemas are registered when a service starts")]
     NotRegistered { record: &'static str, topic: String },
-    #[error("the schema registry {url} refused or did not answer: {reason}; check the url, credentials and compatibility rules of the subject")]
+    #[error(
+        "the schema registry {url} refused or did not answer: {reason}; check the url, credentials and compatibility rules of the subject"
+    )]
     Registry { url: String, reason: String },
-    #[error("a record in the Confluent wire format arrived (schema id {id}) but no schema registry is configured: set schema-registry.url")]
+    #[error(
+        "a record in the Confluent wire format arrived (schema id {id}) but no schema registry is configured: set schema-registry.url"
+    )]
     NoRegistry { id: u32 },
-    #[error("the stored payload {location} cannot be read: {reason}; it is kept in the object store (claims.directory), which every service must reach")]
+    #[error(
+        "the stored payload {location} cannot be read: {reason}; it is kept in the object store (claims.directory), which every service must reach"
+    )]
     ClaimUnreadable { location: String, reason: String },
-    #[error("the stored payload {location} does not have the digest that its record names: the object store was changed or is damaged")]
+    #[error(
+        "the stored payload {location} does not have the digest that its record names: the object store was changed or is damaged"
+    )]
     ClaimDamaged { location: String },
     #[error("a payload of {length} bytes cannot be stored: {reason}; check space and permissions of claims.directory")]
     ClaimUnwritable { length: usize, reason: String },
@@ -34,10 +46,9 @@ pub enum WireError {
 impl WireError {
     pub fn code(&self) -> Code {
         match self {
-            Self::Encode { .. }
-            | Self::Framing { .. }
-            | Self::Decode { .. }
-            | Self::UnexpectedRecord { .. } => Code::RecordMalformed,
+            Self::Encode { .. } | Self::Framing { .. } | Self::Decode { .. } | Self::UnexpectedRecord { .. } => {
+                Code::RecordMalformed
+            }
             Self::UnknownFingerprint { .. } | Self::UnknownRegistryId { .. } | Self::NoRegistry { .. } => {
                 Code::SchemaUnknown
             }

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use schema_registry_converter::async_impl::schema_registry::{
-    SrSettings, get_schema_by_id, post_schema,
-};
+use schema_registry_converter::async_impl::schema_registry::{SrSettings, get_schema_by_id, post_schema};
 use schema_registry_converter::error::SRCError;
 use schema_registry_converter::schema_registry_common::{SchemaType, SuppliedSchema};
 
@@ -47,9 +45,8 @@ impl Registry {
     pub async fn register(&self, topic: &str, record: &RecordSchema) -> Result<u32, WireError> {
         let subject = format!("{topic}-{}", record.name);
         let schema = SuppliedSchema::new(Some(record.name.to_owned()), SchemaType::Avro, record.text.to_owned());
-        let registered = post_schema(&self.settings, subject, schema)
-            .await
-            .map_err(|error| registry_error(&self.url, &error))?;
+        let registered =
+            post_schema(&self.settings, subject, schema).await.map_err(|error| registry_error(&self.url, &error))?;
         Ok(registered.id)
     }
 

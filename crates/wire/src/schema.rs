@@ -2,10 +2,10 @@
 
 use std::fmt;
 
+use apache_avro::Schema;
 use apache_avro::rabin::Rabin;
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::writer::datum::GenericDatumWriter;
-use apache_avro::Schema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -53,7 +53,8 @@ impl RecordSchema {
         let parsed = Schema::parse_str(text)
             .unwrap_or_else(|error| panic!("the embedded schema of {name} does not parse: {error}"));
         let schema: &'static Schema = Box::leak(Box::new(parsed));
-        let unresolved = |error: &apache_avro::Error| format!("the embedded schema of {name} does not resolve: {error}");
+        let unresolved =
+            |error: &apache_avro::Error| format!("the embedded schema of {name} does not resolve: {error}");
         let writer = GenericDatumWriter::builder(schema).human_readable(false).build();
         let writer = writer.unwrap_or_else(|error| panic!("{}", unresolved(&error)));
         let reader = GenericDatumReader::builder(schema).human_readable(false).build();

@@ -40,7 +40,8 @@ fn every_schema_is_compatible_with_every_release() {
             let now = current.get(&file).unwrap_or_else(|| {
                 panic!("{file} of release {} is gone: records written with it would be unreadable", release.display())
             });
-            compatible(&released, now).unwrap_or_else(|reason| panic!("{file} against {}: {reason}", release.display()));
+            compatible(&released, now)
+                .unwrap_or_else(|reason| panic!("{file} against {}: {reason}", release.display()));
             compared += 1;
         }
     }

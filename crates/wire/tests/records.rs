@@ -59,64 +59,197 @@ async fn every_record_is_read_back_as_it_was_written() {
     let codec = Codec::new(None, None);
     let workspace = WorkspaceName::default_workspace;
     let workflow = || "orders".parse().expect("valid");
-    survives(&codec, StartRun {
-        workspace: workspace(), workflow: workflow(), version: WorkflowVersion(1), run: run(),
-        trigger: claim(), origin: origin(), idempotency_key: Some("k".into()), accepted_at: 9,
-    }).await;
-    survives(&codec, CancelRun {
-        workspace: workspace(), run: run(), requested_by: "ops".into(), reason: "wrong input".into(), requested_at: 1,
-    }).await;
+    survives(
+        &codec,
+        StartRun {
+            workspace: workspace(),
+            workflow: workflow(),
+            version: WorkflowVersion(1),
+            run: run(),
+            trigger: claim(),
+            origin: origin(),
+            idempotency_key: Some("k".into()),
+            accepted_at: 9,
+        },
+    )
+    .await;
+    survives(
+        &codec,
+        CancelRun {
+            workspace: workspace(),
+            run: run(),
+            requested_by: "ops".into(),
+            reason: "wrong input".into(),
+            requested_at: 1,
+        },
+    )
+    .await;
     survives(&codec, ExtractionEnded { at: at(), batches: 3, items: 1500, ended_at: 1 }).await;
-    survives(&codec, BatchResult {
-        at: at(), batch: BatchNumber(2), items: 5, valid: 3, dead_lettered: 2, outputs: Some(inline("[]")),
-        error: error(), ended_at: 4,
-    }).await;
-    survives(&codec, StepFailed {
-        at: at(), batch: None, error: error().expect("some"), retry_at: Some(5), failed_at: 4,
-    }).await;
+    survives(
+        &codec,
+        BatchResult {
+            at: at(),
+            batch: BatchNumber(2),
+            items: 5,
+            valid: 3,
+            dead_lettered: 2,
+            outputs: Some(inline("[]")),
+            error: error(),
+            ended_at: 4,
+        },
+    )
+    .await;
+    survives(
+        &codec,
+        StepFailed { at: at(), batch: None, error: error().expect("some"), retry_at: Some(5), failed_at: 4 },
+    )
+    .await;
     survives(&codec, StepSkipped { at: at(), skipped_at: 4 }).await;
     survives(&codec, ExtractRequest { at: at(), deadline: 7, context: context(), requested_at: 6 }).await;
-    survives(&codec, StageBatch {
-        at: at(), batch: BatchNumber(0), deadline: 7,
-        items: vec![
-            StageItem { index: 0, input: inline("{\"a\":1.0}"), output: None },
-            StageItem { index: 2, input: claim(), output: Some(inline("null")) },
-        ],
-        extracted: 3, dead_lettered: 1, mapping_version: 1, context: Some(context()), error: None,
-    }).await;
-    survives(&codec, RunState {
-        run: run(), workspace: workspace(), workflow: workflow(), version: WorkflowVersion(1),
-        status: RunStatus::Failed, origin: origin(), idempotency_key: None, created_at: 1, deadline: 2,
-        ended_at: Some(2), steps: 2, extracted: 10, valid: 8, dead_lettered: 2, error: error(), traceparent: None,
-    }).await;
+    survives(
+        &codec,
+        StageBatch {
+            at: at(),
+            batch: BatchNumber(0),
+            deadline: 7,
+            items: vec![
+                StageItem { index: 0, input: inline("{\"a\":1.0}"), output: None },
+                StageItem { index: 2, input: claim(), output: Some(inline("null")) },
+            ],
+            extracted: 3,
+            dead_lettered: 1,
+            mapping_version: 1,
+            context: Some(context()),
+            error: None,
+        },
+    )
+    .await;
+    survives(
+        &codec,
+        RunState {
+            run: run(),
+            workspace: workspace(),
+            workflow: workflow(),
+            version: WorkflowVersion(1),
+            status: RunStatus::Failed,
+            origin: origin(),
+            idempotency_key: None,
+            created_at: 1,
+            deadline: 2,
+            ended_at: Some(2),
+            steps: 2,
+            extracted: 10,
+            valid: 8,
+            dead_lettered: 2,
+            error: error(),
+            traceparent: None,
+        },
+    )
+    .await;
     survives(&codec, RunInput { run: run(), trigger: inline("[]") }).await;
-    survives(&codec, StepState {
-        run: run(), step: "fetch".parse().expect("valid"), attempt: Attempt(1), status: StepStatus::Retrying,
-        dispatch: Dispatch::Topic, started_at: Some(1), ended_at: None, retry_at: Some(4), batches: Some(3),
-        seen: vec![BatchRange { first: 0, last: 1 }], extracted: 1, valid: 1, dead_lettered: 0, error: None,
-    }).await;
-    survives(&codec, StepOutput {
-        run: run(), step: "fetch".parse().expect("valid"), attempt: Attempt(1), batch: BatchNumber(4), outputs: claim(),
-    }).await;
-    survives(&codec, Extraction {
-        at: at(), deadline: 1, context: context(), cursor: Some("{}".into()), page_batches: 1,
-        next_batch: BatchNumber(7), items: 700, ended: false, failed: false, tries: 0, retry_at: Some(8), requested_at: 1, updated_at: 1, traceparent: None,
-    }).await;
-    survives(&codec, prunella_wire::records::WorkflowVersion {
-        workspace: workspace(), workflow: workflow(), version: WorkflowVersion(1), digest: "d".into(),
-        definition: "{}".into(), applied_at: 1, applied_by: "me".into(),
-    }).await;
-    survives(&codec, WorkflowLive {
-        workspace: workspace(), workflow: workflow(), version: WorkflowVersion(1), changed_at: 1, changed_by: "me".into(),
-    }).await;
-    survives(&codec, RunEvent {
-        run: run(), workspace: workspace(), workflow: workflow(), at: 1, kind: "run-started".into(), step: None,
-        attempt: Some(Attempt(1)), batch: None, code: None, message: String::new(),
-    }).await;
-    survives(&codec, AuditEvent {
-        at: 1, actor: "me".into(), action: "workflow-applied".into(), workspace: workspace(), subject: "orders@1".into(),
-        detail: String::new(),
-    }).await;
+    survives(
+        &codec,
+        StepState {
+            run: run(),
+            step: "fetch".parse().expect("valid"),
+            attempt: Attempt(1),
+            status: StepStatus::Retrying,
+            dispatch: Dispatch::Topic,
+            started_at: Some(1),
+            ended_at: None,
+            retry_at: Some(4),
+            batches: Some(3),
+            seen: vec![BatchRange { first: 0, last: 1 }],
+            extracted: 1,
+            valid: 1,
+            dead_lettered: 0,
+            error: None,
+        },
+    )
+    .await;
+    survives(
+        &codec,
+        StepOutput {
+            run: run(),
+            step: "fetch".parse().expect("valid"),
+            attempt: Attempt(1),
+            batch: BatchNumber(4),
+            outputs: claim(),
+        },
+    )
+    .await;
+    survives(
+        &codec,
+        Extraction {
+            at: at(),
+            deadline: 1,
+            context: context(),
+            cursor: Some("{}".into()),
+            page_batches: 1,
+            next_batch: BatchNumber(7),
+            items: 700,
+            ended: false,
+            failed: false,
+            tries: 0,
+            retry_at: Some(8),
+            requested_at: 1,
+            updated_at: 1,
+            traceparent: None,
+        },
+    )
+    .await;
+    survives(
+        &codec,
+        prunella_wire::records::WorkflowVersion {
+            workspace: workspace(),
+            workflow: workflow(),
+            version: WorkflowVersion(1),
+            digest: "d".into(),
+            definition: "{}".into(),
+            applied_at: 1,
+            applied_by: "me".into(),
+        },
+    )
+    .await;
+    survives(
+        &codec,
+        WorkflowLive {
+            workspace: workspace(),
+            workflow: workflow(),
+            version: WorkflowVersion(1),
+            changed_at: 1,
+            changed_by: "me".into(),
+        },
+    )
+    .await;
+    survives(
+        &codec,
+        RunEvent {
+            run: run(),
+            workspace: workspace(),
+            workflow: workflow(),
+            at: 1,
+            kind: "run-started".into(),
+            step: None,
+            attempt: Some(Attempt(1)),
+            batch: None,
+            code: None,
+            message: String::new(),
+        },
+    )
+    .await;
+    survives(
+        &codec,
+        AuditEvent {
+            at: 1,
+            actor: "me".into(),
+            action: "workflow-applied".into(),
+            workspace: workspace(),
+            subject: "orders@1".into(),
+            detail: String::new(),
+        },
+    )
+    .await;
     survives(&codec, CancelNotice { run: run(), workspace: workspace(), at: 1 }).await;
 }
 

@@ -20,11 +20,7 @@ pub(crate) struct FileError {
 
 impl FileError {
     fn new(message: String) -> Self {
-        Self {
-            code: Code::WorkflowFile,
-            message,
-            help: None,
-        }
+        Self { code: Code::WorkflowFile, message, help: None }
     }
 
     fn help(mut self, help: &str) -> Self {
@@ -44,11 +40,7 @@ pub(crate) struct Files<'a> {
 impl<'a> Files<'a> {
     /// Without `base`, every file is refused.
     pub(crate) fn new(base: Option<&'a Path>, limits: &'a Limits) -> Self {
-        Self {
-            base,
-            limits,
-            read: BTreeSet::new(),
-        }
+        Self { base, limits, read: BTreeSet::new() }
     }
 
     pub(crate) fn into_read(self) -> Vec<PathBuf> {
@@ -59,19 +51,15 @@ impl<'a> Files<'a> {
     /// come from somebody else, and its definition is stored where others can read it.
     pub(crate) fn read(&mut self, relative: &str) -> Result<Source, FileError> {
         let Some(base) = self.base else {
-            return Err(FileError::new(format!(
-                "{relative:?} cannot be read: this workflow has no directory"
-            ))
-            .help("write the mapping or schema into the workflow"));
+            return Err(FileError::new(format!("{relative:?} cannot be read: this workflow has no directory"))
+                .help("write the mapping or schema into the workflow"));
         };
         if relative.is_empty() {
             return Err(FileError::new("the name of the file is missing".to_owned()));
         }
         let outside = || {
-            FileError::new(format!(
-                "{relative:?} is outside the directory of the workflow file"
-            ))
-            .help("move the file beside the workflow file, or into a directory beside it")
+            FileError::new(format!("{relative:?} is outside the directory of the workflow file"))
+                .help("move the file beside the workflow file, or into a directory beside it")
         };
         if leaves(Path::new(relative)) {
             return Err(outside());
@@ -83,11 +71,7 @@ impl<'a> Files<'a> {
                 _ => format!("{} cannot be read: {error}", path.display()),
             })
         };
-        let real_base = if base.as_os_str().is_empty() {
-            Path::new(".")
-        } else {
-            base
-        };
+        let real_base = if base.as_os_str().is_empty() { Path::new(".") } else { base };
         let real = path.canonicalize().map_err(failed)?;
         if !real.starts_with(real_base.canonicalize().map_err(failed)?) {
             return Err(outside());
@@ -124,37 +108,16 @@ pub(crate) fn read_text(path: &Path, limits: &Limits) -> Result<String, FileErro
     }
     let most = limits.max_file.bytes();
     let mut bytes = Vec::new();
-    File::open(path)
-        .map_err(failed)?
-        .take(most + 1)
-        .read_to_end(&mut bytes)
-        .map_err(failed)?;
+    File::open(path).map_err(failed)?.take(most + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > most {
         let message = format!("is larger than {}, the limit for one file", limits.max_file);
-        return Err(FileError {
-            code: Code::WorkflowTooLarge,
-            message,
-            help: None,
-        });
+        return Err(FileError { code: Code::WorkflowTooLarge, message, help: None });
     }
     let text = String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
-        let line = error.as_bytes()[..valid]
-            .iter()
-            .filter(|byte| **byte == b'\n')
-            .count()
-            + 1;
-        let message = format!(
-            "is not UTF-8 text: byte {valid}, in line {line}, is not part of any character"
-        );
-        FileError {
-            code: Code::WorkflowSyntax,
-            message,
-            help: Some("save the file as UTF-8".to_owned()),
-        }
+        let line = error.as_bytes()[..valid].iter().filter(|byte| **byte == b'\n').count() + 1;
+        let message = format!("is not UTF-8 text: byte {valid}, in line {line}, is not part of any character");
+        FileError { code: Code::WorkflowSyntax, message, help: Some("save the file as UTF-8".to_owned()) }
     })?;
-    Ok(text
-        .strip_prefix('\u{feff}')
-        .map(str::to_owned)
-        .unwrap_or(text))
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }

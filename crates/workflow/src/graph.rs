@@ -29,11 +29,7 @@ impl Graph {
     /// The steps so that each comes after all it needs and otherwise as in the file (Kahn's algorithm). Steps on
     /// or behind a cycle are left out.
     pub(crate) fn order(&self) -> Vec<usize> {
-        let mut waits: Vec<_> = self
-            .needs
-            .iter()
-            .map(|needs| needs.iter().collect::<BTreeSet<_>>().len())
-            .collect();
+        let mut waits: Vec<_> = self.needs.iter().map(|needs| needs.iter().collect::<BTreeSet<_>>().len()).collect();
         let mut ready: BTreeSet<_> = (0..waits.len()).filter(|step| waits[*step] == 0).collect();
         let mut order = Vec::with_capacity(waits.len());
         while let Some(step) = ready.pop_first() {
@@ -53,16 +49,12 @@ impl Graph {
     /// One cycle for each group of steps that wait for each other: a path of steps in which each needs the next
     /// and the last needs the first. Steps that need themselves are not counted.
     pub(crate) fn cycles(&self) -> Vec<Vec<usize>> {
-        let ancestors: Vec<_> = (0..self.needs.len())
-            .map(|step| self.ancestors(step))
-            .collect();
-        let together =
-            |a: usize, b: usize| a != b && ancestors[a].contains(&b) && ancestors[b].contains(&a);
+        let ancestors: Vec<_> = (0..self.needs.len()).map(|step| self.ancestors(step)).collect();
+        let together = |a: usize, b: usize| a != b && ancestors[a].contains(&b) && ancestors[b].contains(&a);
         let mut reported = BTreeSet::new();
         let mut cycles = Vec::new();
         for step in 0..self.needs.len() {
-            if reported.contains(&step) || !(0..self.needs.len()).any(|other| together(step, other))
-            {
+            if reported.contains(&step) || !(0..self.needs.len()).any(|other| together(step, other)) {
                 continue;
             }
             reported.extend((0..self.needs.len()).filter(|other| together(step, *other)));
@@ -78,14 +70,9 @@ impl Graph {
         while !layer.is_empty() {
             let mut next_layer = Vec::new();
             for step in layer {
-                for need in self.needs[step]
-                    .iter()
-                    .copied()
-                    .filter(|need| *need != step)
-                {
+                for need in self.needs[step].iter().copied().filter(|need| *need != step) {
                     if need == start {
-                        let mut path: Vec<_> =
-                            std::iter::successors(Some(step), |step| came_from[*step]).collect();
+                        let mut path: Vec<_> = std::iter::successors(Some(step), |step| came_from[*step]).collect();
                         path.reverse();
                         return path;
                     }
@@ -115,15 +102,7 @@ mod tests {
 
     #[test]
     fn each_group_of_waiting_steps_is_one_cycle() {
-        let graph = Graph::new(vec![
-            vec![1],
-            vec![2],
-            vec![0, 1],
-            vec![2],
-            vec![5],
-            vec![4],
-            vec![6],
-        ]);
+        let graph = Graph::new(vec![vec![1], vec![2], vec![0, 1], vec![2], vec![5], vec![4], vec![6]]);
         assert_eq!(graph.cycles(), [vec![0, 1, 2], vec![4, 5]]);
         assert!(graph.order().is_empty());
     }

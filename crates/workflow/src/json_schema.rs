@@ -11,11 +11,7 @@ use crate::suggest;
 /// The validator of a schema: draft 2020-12 unless `$schema` names another, formats asserted, no reference
 /// outside the schema followed.
 pub(crate) fn compile(schema: &Value) -> Result<Validator, Box<ValidationError<'static>>> {
-    jsonschema::options()
-        .offline()
-        .should_validate_formats(true)
-        .build(schema)
-        .map_err(Box::new)
+    jsonschema::options().offline().should_validate_formats(true).build(schema).map_err(Box::new)
 }
 
 /// All mistakes of the schema at `pointer` of `document`.
@@ -28,32 +24,16 @@ pub(crate) fn check(document: &Document, pointer: &str) -> Vec<Problem> {
         return vec![document.at_value(Code::WorkflowSchema, pointer, message)];
     }
     let mut problems = Vec::new();
-    let mut references = References {
-        document,
-        schema,
-        base: pointer,
-        named: has_ids(schema),
-        problems: Vec::new(),
-    };
+    let mut references = References { document, schema, base: pointer, named: has_ids(schema), problems: Vec::new() };
     references.visit(schema, pointer);
     problems.append(&mut references.problems);
     match jsonschema::meta::validator_for(schema) {
-        Ok(meta) => problems.extend(
-            meta.iter_errors(schema)
-                .map(|error| invalid(document, pointer, &error)),
-        ),
+        Ok(meta) => problems.extend(meta.iter_errors(schema).map(|error| invalid(document, pointer, &error))),
         Err(_) => {
             let at = join(pointer, "$schema");
-            let message = format!(
-                "the dialect {} is not known",
-                document.get(&at).unwrap_or(&Value::Null)
-            );
+            let message = format!("the dialect {} is not known", document.get(&at).unwrap_or(&Value::Null));
             let help = "leave `$schema` out (draft 2020-12), or name one of draft 4, 6, 7, 2019-09 and 2020-12";
-            problems.push(
-                document
-                    .at_value(Code::WorkflowSchema, &at, message)
-                    .help(help),
-            );
+            problems.push(document.at_value(Code::WorkflowSchema, &at, message).help(help));
         }
     }
     if problems.is_empty()
@@ -81,14 +61,8 @@ fn invalid(document: &Document, pointer: &str, error: &ValidationError<'_>) -> P
         }
         _ => brief_text(&error.to_string()),
     };
-    let types = [
-        "string", "number", "integer", "boolean", "object", "array", "null",
-    ];
-    let mut problem = document.at_value(
-        Code::WorkflowSchema,
-        &at,
-        format!("the JSON Schema is not valid: {message}"),
-    );
+    let types = ["string", "number", "integer", "boolean", "object", "array", "null"];
+    let mut problem = document.at_value(Code::WorkflowSchema, &at, format!("the JSON Schema is not valid: {message}"));
     if keyword == "type" {
         problem.help = Some(format!("the types are {}", suggest::list(types)));
     }
@@ -131,9 +105,7 @@ impl References<'_> {
                     match (name.as_str(), value) {
                         // What stands in these is data, not schema.
                         ("const" | "enum" | "default" | "examples", _) => {}
-                        ("$ref" | "$dynamicRef", Value::String(target)) => {
-                            self.reference(target, &field)
-                        }
+                        ("$ref" | "$dynamicRef", Value::String(target)) => self.reference(target, &field),
                         _ => self.visit(value, &field),
                     }
                 }
@@ -144,8 +116,7 @@ impl References<'_> {
 
     fn reference(&mut self, target: &str, pointer: &str) {
         if let Some(fragment) = target.strip_prefix('#') {
-            let found =
-                fragment.is_empty() || self.schema.pointer(&percent_decoded(fragment)).is_some();
+            let found = fragment.is_empty() || self.schema.pointer(&percent_decoded(fragment)).is_some();
             if !found && fragment.starts_with('/') && !self.named {
                 let message = format!("the reference {target:?} leads nowhere in this schema");
                 self.report(pointer, message, None);
@@ -154,9 +125,7 @@ impl References<'_> {
         }
         let known = self.named || resolves_offline(target);
         if !known {
-            let message = format!(
-                "the reference {target:?} leads out of this schema, and nothing is ever fetched"
-            );
+            let message = format!("the reference {target:?} leads out of this schema, and nothing is ever fetched");
             let help = "copy what it refers to under `$defs` and write \"#/$defs/…\"";
             self.report(pointer, message, Some(help));
         }
@@ -164,9 +133,7 @@ impl References<'_> {
 
     fn report(&mut self, pointer: &str, message: String, help: Option<&str>) {
         debug_assert!(pointer.starts_with(self.base));
-        let mut problem = self
-            .document
-            .at_value(Code::WorkflowSchema, pointer, message);
+        let mut problem = self.document.at_value(Code::WorkflowSchema, pointer, message);
         problem.help = help.map(str::to_owned);
         self.problems.push(problem);
     }
@@ -176,11 +143,7 @@ fn has_ids(schema: &Value) -> bool {
     match schema {
         Value::Array(items) => items.iter().any(has_ids),
         Value::Object(fields) => {
-            fields
-                .get("$id")
-                .or_else(|| fields.get("id"))
-                .is_some_and(Value::is_string)
-                || fields.values().any(has_ids)
+            fields.get("$id").or_else(|| fields.get("id")).is_some_and(Value::is_string) || fields.values().any(has_ids)
         }
         _ => false,
     }

@@ -16,8 +16,6 @@ mod suggest;
 
 pub use limits::Limits;
 pub use load::{Loaded, canonical, load, load_dir, load_str};
-pub use plan::{
-    PageStrategy, Plan, PlannedExtract, PlannedHttp, PlannedOutput, PlannedPagination, PlannedStep,
-};
+pub use plan::{PageStrategy, Plan, PlannedExtract, PlannedHttp, PlannedOutput, PlannedPagination, PlannedStep};
 pub use problem::{Place, Problem, Problems};
 pub use schema::workflow_schema;

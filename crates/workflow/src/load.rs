@@ -44,20 +44,10 @@ pub fn load(path: &Path, limits: &Limits) -> Result<Loaded, Problems> {
 }
 
 /// Checks the text of a workflow file that messages call `name`. Without `directory` it can name no other files.
-pub fn load_str(
-    name: &str,
-    text: &str,
-    directory: Option<&Path>,
-    limits: &Limits,
-) -> Result<Loaded, Problems> {
+pub fn load_str(name: &str, text: &str, directory: Option<&Path>, limits: &Limits) -> Result<Loaded, Problems> {
     if text.len() as u64 > limits.max_file.bytes() {
-        let message = format!(
-            "the file is larger than {}, the limit for one file",
-            limits.max_file
-        );
-        return Err(Source::new(name, text)
-            .problem(Code::WorkflowTooLarge, 0..0, "", message)
-            .into());
+        let message = format!("the file is larger than {}, the limit for one file", limits.max_file);
+        return Err(Source::new(name, text).problem(Code::WorkflowTooLarge, 0..0, "", message).into());
     }
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let document = Document::read(name, text, limits)?;
@@ -69,11 +59,7 @@ pub fn load_str(
 
     let written = shape::typed(&document, &resolved)?;
     let canonical = canonical(&written).map_err(|error| {
-        document.at_value(
-            Code::WorkflowShape,
-            "",
-            format!("the workflow cannot be stored: {error}"),
-        )
+        document.at_value(Code::WorkflowShape, "", format!("the workflow cannot be stored: {error}"))
     })?;
     if canonical.len() as u64 > limits.max_definition.bytes() {
         let message = format!(
@@ -81,28 +67,14 @@ pub fn load_str(
             canonical.len(),
             limits.max_definition
         );
-        return Err(document
-            .at_key(Code::WorkflowTooLarge, "/workflow", message)
-            .into());
+        return Err(document.at_key(Code::WorkflowTooLarge, "/workflow", message).into());
     }
     // Read back from the stored form, so that this process and every later one use the very same definition.
     let workflow = serde_json::from_str(&canonical).map_err(|error| {
-        document.at_value(
-            Code::WorkflowShape,
-            "",
-            format!("the stored form cannot be read: {error}"),
-        )
+        document.at_value(Code::WorkflowShape, "", format!("the stored form cannot be read: {error}"))
     })?;
-    let digest = Sha256::digest(&canonical)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    Ok(Loaded {
-        workflow,
-        canonical,
-        digest,
-        files: files.into_read(),
-    })
+    let digest = Sha256::digest(&canonical).iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(Loaded { workflow, canonical, digest, files: files.into_read() })
 }
 
 /// Reads all workflow files of a directory and the directories in it, by name; hidden ones and links to directories
@@ -114,14 +86,7 @@ pub fn load_dir(directory: &Path, limits: &Limits) -> Result<Vec<Loaded>, Proble
     let mut paths = Vec::new();
     candidates(directory, &mut paths).map_err(|(path, error)| {
         let message = format!("the directory cannot be read: {error}");
-        unreadable(
-            &path.display().to_string(),
-            FileError {
-                code: Code::WorkflowFile,
-                message,
-                help: None,
-            },
-        )
+        unreadable(&path.display().to_string(), FileError { code: Code::WorkflowFile, message, help: None })
     })?;
     let mut problems = Vec::new();
     let mut workflows: Vec<Loaded> = Vec::new();
@@ -146,14 +111,8 @@ pub fn load_dir(directory: &Path, limits: &Limits) -> Result<Vec<Loaded>, Proble
     Problems::check(problems)?;
     if workflows.is_empty() {
         let message = "there is no workflow file in this directory".to_owned();
-        let help = Some(
-            "a workflow file is a .yaml, .yml or .json file with a field `workflow`".to_owned(),
-        );
-        let error = FileError {
-            code: Code::WorkflowFile,
-            message,
-            help,
-        };
+        let help = Some("a workflow file is a .yaml, .yml or .json file with a field `workflow`".to_owned());
+        let error = FileError { code: Code::WorkflowFile, message, help };
         return Err(unreadable(&directory.display().to_string(), error).into());
     }
     Ok(workflows)
@@ -174,14 +133,9 @@ fn unreadable(name: &str, error: FileError) -> Problem {
 }
 
 fn duplicate(path: &Path, first: &Path, name: &str, limits: &Limits) -> Problem {
-    let message = format!(
-        "the workflow `{name}` is declared in {} too",
-        first.display()
-    );
+    let message = format!("the workflow `{name}` is declared in {} too", first.display());
     let file = path.display().to_string();
-    let document = read_text(path, limits)
-        .ok()
-        .and_then(|text| Document::read(&file, &text, limits).ok());
+    let document = read_text(path, limits).ok().and_then(|text| Document::read(&file, &text, limits).ok());
     match document {
         Some(document) => document.at_value(Code::WorkflowDuplicate, "/workflow", message),
         None => Source::new(&file, "").problem(Code::WorkflowDuplicate, 0..0, "", message),
@@ -190,10 +144,7 @@ fn duplicate(path: &Path, first: &Path, name: &str, limits: &Limits) -> Problem 
 
 fn candidates(directory: &Path, found: &mut Vec<PathBuf>) -> Result<(), (PathBuf, std::io::Error)> {
     let failed = |error| (directory.to_owned(), error);
-    let mut entries = fs::read_dir(directory)
-        .map_err(failed)?
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(failed)?;
+    let mut entries = fs::read_dir(directory).map_err(failed)?.collect::<Result<Vec<_>, _>>().map_err(failed)?;
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {
         let path = entry.path();
@@ -203,9 +154,7 @@ fn candidates(directory: &Path, found: &mut Vec<PathBuf>) -> Result<(), (PathBuf
         if entry.file_type().map_err(failed)?.is_dir() {
             candidates(&path, found)?;
         } else if path.is_file()
-            && path
-                .extension()
-                .is_some_and(|end| ["yaml", "yml", "json"].iter().any(|known| end == *known))
+            && path.extension().is_some_and(|end| ["yaml", "yml", "json"].iter().any(|known| end == *known))
         {
             found.push(path);
         }
@@ -221,14 +170,10 @@ fn looks_like_workflow(path: &Path, limits: &Limits) -> bool {
         return false;
     };
     match Document::read(&name, &text, limits) {
-        Ok(document) => document
-            .value()
-            .get("workflow")
-            .is_some_and(|name| !Value::is_null(name)),
+        Ok(document) => document.value().get("workflow").is_some_and(|name| !Value::is_null(name)),
         Err(_) => text.lines().any(|line| {
             let line = line.trim_start_matches(['{', '"', '\'', ' ', '\t', '\u{feff}']);
-            line.strip_prefix("workflow")
-                .is_some_and(|rest| rest.trim_start_matches(['"', '\'', ' ']).starts_with(':'))
+            line.strip_prefix("workflow").is_some_and(|rest| rest.trim_start_matches(['"', '\'', ' ']).starts_with(':'))
         }),
     }
 }

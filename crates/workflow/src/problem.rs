@@ -55,28 +55,14 @@ impl Excerpt {
     pub(crate) fn new(text: &str, place: Place, width: usize) -> Option<Self> {
         let line: Vec<char> = text.lines().nth(place.line - 1)?.chars().collect();
         let column = (place.column - 1).min(line.len());
-        let first = if line.len() > SHOWN {
-            column.saturating_sub(SHOWN / 3)
-        } else {
-            0
-        };
+        let first = if line.len() > SHOWN { column.saturating_sub(SHOWN / 3) } else { 0 };
         let last = line.len().min(first + SHOWN);
         let shown = line[first..last]
             .iter()
-            .map(|c| {
-                if c.is_control() && *c != '\t' {
-                    char::REPLACEMENT_CHARACTER
-                } else {
-                    *c
-                }
-            })
+            .map(|c| if c.is_control() && *c != '\t' { char::REPLACEMENT_CHARACTER } else { *c })
             .collect();
         let width = width.clamp(1, (last - column).max(1));
-        Some(Self {
-            shown,
-            before: column - first,
-            width,
-        })
+        Some(Self { shown, before: column - first, width })
     }
 }
 
@@ -93,28 +79,15 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}:{}:{}: {}: {}",
-            self.file, self.line, self.column, self.code, self.message
-        )?;
+        write!(f, "{}:{}:{}: {}: {}", self.file, self.line, self.column, self.code, self.message)?;
         let margin = self.line.to_string().len();
         if let Some(excerpt) = &self.excerpt {
             // Tabs stay tabs, so that the caret stands right whatever their width.
-            let indent: String = excerpt
-                .shown
-                .chars()
-                .take(excerpt.before)
-                .map(|c| if c == '\t' { c } else { ' ' })
-                .collect();
+            let indent: String =
+                excerpt.shown.chars().take(excerpt.before).map(|c| if c == '\t' { c } else { ' ' }).collect();
             write!(f, "\n{:margin$} |", "")?;
             write!(f, "\n{} | {}", self.line, excerpt.shown)?;
-            write!(
-                f,
-                "\n{:margin$} | {indent}{}",
-                "",
-                "^".repeat(excerpt.width)
-            )?;
+            write!(f, "\n{:margin$} | {indent}{}", "", "^".repeat(excerpt.width))?;
         }
         if let Some(help) = &self.help {
             write!(f, "\n{:margin$} = help: {help}", "")?;

@@ -21,9 +21,7 @@ impl Reads {
         }
         let mut reads = Self::from(expression.step_reads());
         let text = expression.source();
-        reads.steps.retain(|id| {
-            mention(text, "$steps", id).is_some() || mention(text, "steps", id).is_none()
-        });
+        reads.steps.retain(|id| mention(text, "$steps", id).is_some() || mention(text, "steps", id).is_none());
         reads
     }
 
@@ -53,10 +51,7 @@ impl Reads {
 impl From<StepReads> for Reads {
     fn from(reads: StepReads) -> Self {
         match reads {
-            StepReads::All => Self {
-                steps: BTreeSet::new(),
-                all: true,
-            },
+            StepReads::All => Self { steps: BTreeSet::new(), all: true },
             StepReads::Only(steps) => Self { steps, all: false },
         }
     }
@@ -64,24 +59,17 @@ impl From<StepReads> for Reads {
 
 /// Whether a mapping reads `$trigger`, `$steps` or `$run`.
 pub(crate) fn reads_context(mapping: &Expression) -> bool {
-    ["trigger", "steps", "run"]
-        .iter()
-        .any(|name| mapping.reads().binding(name))
+    ["trigger", "steps", "run"].iter().any(|name| mapping.reads().binding(name))
 }
 
 /// The byte offset of `<root>.<id>` in the text of an expression, where it stands in so many words.
 pub(crate) fn mention(text: &str, root: &str, id: &str) -> Option<usize> {
-    [format!("{root}.{id}"), format!("{root}.`{id}`")]
-        .iter()
-        .find_map(|words| {
-            text.match_indices(words.as_str())
-                .map(|(at, _)| at)
-                .find(|at| {
-                    let is_name = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
-                    !text[..*at].ends_with(is_name)
-                        && !text[at + words.len()..].starts_with(is_name)
-                })
+    [format!("{root}.{id}"), format!("{root}.`{id}`")].iter().find_map(|words| {
+        text.match_indices(words.as_str()).map(|(at, _)| at).find(|at| {
+            let is_name = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
+            !text[..*at].ends_with(is_name) && !text[at + words.len()..].starts_with(is_name)
         })
+    })
 }
 
 #[cfg(test)]
@@ -93,24 +81,15 @@ mod tests {
     }
 
     fn named(steps: &[&str]) -> Reads {
-        Reads {
-            steps: steps.iter().map(|id| (*id).to_owned()).collect(),
-            all: false,
-        }
+        Reads { steps: steps.iter().map(|id| (*id).to_owned()).collect(), all: false }
     }
 
     #[test]
     fn a_mapping_reads_the_variable_and_not_a_field_of_its_item() {
         assert_eq!(of_mapping("$count($steps.orders)"), named(&["orders"]));
         assert_eq!(of_mapping("steps.name"), Reads::default());
-        assert_eq!(
-            of_mapping("{ \"a\": steps.name, \"b\": $steps.orders.id }"),
-            named(&["orders"])
-        );
-        assert_eq!(
-            of_mapping("($s := $steps; $s.`two-words`)"),
-            named(&["two-words"])
-        );
+        assert_eq!(of_mapping("{ \"a\": steps.name, \"b\": $steps.orders.id }"), named(&["orders"]));
+        assert_eq!(of_mapping("($s := $steps; $s.`two-words`)"), named(&["two-words"]));
         assert!(of_mapping("$keys($steps)").all || of_mapping("$keys($steps)").steps.is_empty());
     }
 
@@ -125,10 +104,7 @@ mod tests {
     #[test]
     fn a_mention_is_a_whole_word() {
         assert_eq!(mention("a + steps.fetch", "steps", "fetch"), Some(4));
-        assert_eq!(
-            mention("steps.fetched + steps.fetch", "steps", "fetch"),
-            Some(16)
-        );
+        assert_eq!(mention("steps.fetched + steps.fetch", "steps", "fetch"), Some(16));
         assert_eq!(mention("$steps.fetch", "steps", "fetch"), None);
         assert_eq!(mention("$steps.`a-b`", "$steps", "a-b"), Some(0));
     }

@@ -14,10 +14,7 @@ pub fn workflow_schema() -> &'static Value {
 }
 
 fn generate() -> Value {
-    let mut schema = SchemaSettings::draft2020_12()
-        .into_generator()
-        .into_root_schema_for::<Workflow>()
-        .to_value();
+    let mut schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<Workflow>().to_value();
     without_null(&mut schema);
     if let Value::Object(root) = &mut schema {
         root.insert("title".to_owned(), "Prunella workflow".into());

@@ -33,20 +33,13 @@ fn directory() -> tempfile::TempDir {
         fs::write(path, text).expect("a file");
     };
     write("orders.yaml", ORDERS);
-    write(
-        "mappings/order.jsonata",
-        "{ \"id\": $string(id), \"shop\": $trigger.shop }\n",
-    );
-    write(
-        "schemas/order.yaml",
-        "type: object\nrequired: [id]\nproperties:\n  id: { type: string }\n",
-    );
+    write("mappings/order.jsonata", "{ \"id\": $string(id), \"shop\": $trigger.shop }\n");
+    write("schemas/order.yaml", "type: object\nrequired: [id]\nproperties:\n  id: { type: string }\n");
     directory
 }
 
 fn loaded(text: &str) -> Loaded {
-    load_str("w.yaml", text, None, &Limits::default())
-        .unwrap_or_else(|problems| panic!("{problems}"))
+    load_str("w.yaml", text, None, &Limits::default()).unwrap_or_else(|problems| panic!("{problems}"))
 }
 
 #[test]
@@ -56,23 +49,9 @@ fn a_definition_holds_what_its_files_say() {
     let loaded = load(&path, &Limits::default()).unwrap_or_else(|problems| panic!("{problems}"));
     let step = &loaded.workflow.steps[0];
     assert!(matches!(&step.transform, Some(Mapping::Inline(text)) if text.contains("$string(id)")));
-    assert!(
-        matches!(&step.schema, Some(SchemaSource::Inline(schema)) if schema["type"] == "object")
-    );
-    let names: Vec<_> = loaded
-        .files
-        .iter()
-        .map(|path| path.strip_prefix(directory.path()).expect("inside"))
-        .collect();
-    assert_eq!(
-        names,
-        [
-            "orders.yaml",
-            "mappings/order.jsonata",
-            "schemas/order.yaml"
-        ]
-        .map(Path::new)
-    );
+    assert!(matches!(&step.schema, Some(SchemaSource::Inline(schema)) if schema["type"] == "object"));
+    let names: Vec<_> = loaded.files.iter().map(|path| path.strip_prefix(directory.path()).expect("inside")).collect();
+    assert_eq!(names, ["orders.yaml", "mappings/order.jsonata", "schemas/order.yaml"].map(Path::new));
     assert!(!loaded.canonical.contains("\"file\""));
 }
 
@@ -90,11 +69,7 @@ fn the_same_content_is_the_same_digest_and_other_content_another() {
         "\u{feff}# a comment\nworkflow: w\ntrigger: {}\nsteps: [{ id: a, extract: { inline: { x: 1, y: [2] } } }]\noutput: { from: a }\n",
     ] {
         let same = loaded(same);
-        assert_eq!(
-            same.digest, base.digest,
-            "{}\n{}",
-            same.canonical, base.canonical
-        );
+        assert_eq!(same.digest, base.digest, "{}\n{}", same.canonical, base.canonical);
         assert_eq!(same.workflow, base.workflow);
     }
     let other = loaded(
@@ -115,22 +90,15 @@ fn a_definition_read_back_from_its_canonical_form_is_the_same() {
 #[test]
 fn a_directory_is_all_its_workflows_and_nothing_else() {
     let directory = directory();
-    let write =
-        |name: &str, text: &str| fs::write(directory.path().join(name), text).expect("a file");
+    let write = |name: &str, text: &str| fs::write(directory.path().join(name), text).expect("a file");
     write("notes.yaml", "about: the shop\n");
     write(".hidden.yaml", "workflow: BAD\n");
     write(
         "invoices.json",
         "{\"workflow\":\"invoices\",\"trigger\":{},\"steps\":[{\"id\":\"a\",\"extract\":{\"trigger\":{}}}],\"output\":{\"from\":\"a\"}}",
     );
-    let names = |found: Vec<Loaded>| {
-        found
-            .iter()
-            .map(|one| one.workflow.workflow.to_string())
-            .collect::<Vec<_>>()
-    };
-    let found = load_dir(directory.path(), &Limits::default())
-        .unwrap_or_else(|problems| panic!("{problems}"));
+    let names = |found: Vec<Loaded>| found.iter().map(|one| one.workflow.workflow.to_string()).collect::<Vec<_>>();
+    let found = load_dir(directory.path(), &Limits::default()).unwrap_or_else(|problems| panic!("{problems}"));
     assert_eq!(names(found), ["invoices", "orders"]);
 
     write(
@@ -142,10 +110,7 @@ fn a_directory_is_all_its_workflows_and_nothing_else() {
     let codes: Vec<_> = problems.iter().map(|problem| problem.code).collect();
     assert_eq!(codes, [Code::WorkflowSyntax, Code::WorkflowDuplicate]);
     let duplicate = problems.iter().nth(1).expect("the duplicate");
-    assert!(
-        duplicate.file.ends_with("orders.yaml") && duplicate.message.contains("again.yml"),
-        "{duplicate}"
-    );
+    assert!(duplicate.file.ends_with("orders.yaml") && duplicate.message.contains("again.yml"), "{duplicate}");
     assert_eq!((duplicate.line, duplicate.column), (2, 11));
 }
 
@@ -153,10 +118,7 @@ fn a_directory_is_all_its_workflows_and_nothing_else() {
 fn a_directory_without_workflows_says_so() {
     let directory = tempfile::tempdir().expect("a directory");
     let problems = load_dir(directory.path(), &Limits::default()).expect_err("nothing there");
-    assert_eq!(
-        problems.iter().next().expect("one problem").code,
-        Code::WorkflowFile
-    );
+    assert_eq!(problems.iter().next().expect("one problem").code, Code::WorkflowFile);
 }
 
 #[test]
@@ -167,8 +129,7 @@ fn links_that_lead_out_of_the_directory_are_refused() {
     let mapping = directory.path().join("mappings/order.jsonata");
     fs::remove_file(&mapping).expect("removed");
     std::os::unix::fs::symlink(elsewhere.path().join("secret.jsonata"), &mapping).expect("linked");
-    let problems =
-        load(&directory.path().join("orders.yaml"), &Limits::default()).expect_err("outside");
+    let problems = load(&directory.path().join("orders.yaml"), &Limits::default()).expect_err("outside");
     let problem = problems.iter().next().expect("one problem");
     assert_eq!((problem.code, problem.line), (Code::WorkflowFile, 12));
     assert!(problem.message.contains("outside"), "{problem}");
@@ -184,58 +145,18 @@ fn each_limit_is_an_error_of_its_own() {
         problem.message
     };
     let limits = Limits::default;
+    assert!(refused(Limits { max_steps: 1, ..limits() }).contains("2 steps"));
+    assert!(refused(Limits { max_values: 5, ..limits() }).contains("5 values"));
     assert!(
-        refused(Limits {
-            max_steps: 1,
-            ..limits()
-        })
-        .contains("2 steps")
+        refused(Limits { max_depth: 4, ..limits() }).contains("exceeded")
+            || refused(Limits { max_depth: 4, ..limits() }).contains("nested")
     );
-    assert!(
-        refused(Limits {
-            max_values: 5,
-            ..limits()
-        })
-        .contains("5 values")
-    );
-    assert!(
-        refused(Limits {
-            max_depth: 4,
-            ..limits()
-        })
-        .contains("exceeded")
-            || refused(Limits {
-                max_depth: 4,
-                ..limits()
-            })
-            .contains("nested")
-    );
-    assert!(
-        refused(Limits {
-            max_file: "50B".parse().expect("a size"),
-            ..limits()
-        })
-        .contains("50B")
-    );
-    assert!(
-        refused(Limits {
-            max_definition: "50B".parse().expect("a size"),
-            ..limits()
-        })
-        .contains("50B")
-    );
+    assert!(refused(Limits { max_file: "50B".parse().expect("a size"), ..limits() }).contains("50B"));
+    assert!(refused(Limits { max_definition: "50B".parse().expect("a size"), ..limits() }).contains("50B"));
     let directory = tempfile::tempdir().expect("a directory");
     fs::write(directory.path().join("w.yaml"), text).expect("a file");
-    let small = Limits {
-        max_file: "50B".parse().expect("a size"),
-        ..limits()
-    };
-    assert!(
-        load(&directory.path().join("w.yaml"), &small)
-            .expect_err("a limit")
-            .to_string()
-            .contains("PRN-0109")
-    );
+    let small = Limits { max_file: "50B".parse().expect("a size"), ..limits() };
+    assert!(load(&directory.path().join("w.yaml"), &small).expect_err("a limit").to_string().contains("PRN-0109"));
 }
 
 #[test]
@@ -243,15 +164,8 @@ fn files_that_are_no_text_are_refused_with_the_line() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("w.yaml");
     fs::write(&path, b"workflow: w\nlatin: \xe9\n").expect("a file");
-    let problems = load(&path, &Limits::default())
-        .expect_err("not UTF-8")
-        .to_string();
-    assert!(
-        problems.contains("PRN-0101") && problems.contains("line 2"),
-        "{problems}"
-    );
-    let missing = load(&directory.path().join("x.yaml"), &Limits::default())
-        .expect_err("missing")
-        .to_string();
+    let problems = load(&path, &Limits::default()).expect_err("not UTF-8").to_string();
+    assert!(problems.contains("PRN-0101") && problems.contains("line 2"), "{problems}");
+    let missing = load(&directory.path().join("x.yaml"), &Limits::default()).expect_err("missing").to_string();
     assert!(missing.contains("PRN-0107"), "{missing}");
 }

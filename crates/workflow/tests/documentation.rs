@@ -13,16 +13,12 @@ fn docs() -> PathBuf {
 #[test]
 fn every_workflow_in_the_reference_is_executable() {
     let text = fs::read_to_string(docs().join("workflows.md")).expect("the reference");
-    let blocks: Vec<&str> = text
-        .split("```yaml\n")
-        .skip(1)
-        .filter_map(|rest| rest.split("```").next())
-        .collect();
+    let blocks: Vec<&str> = text.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
     assert!(blocks.len() >= 3, "{}", blocks.len());
     let limits = Limits::default();
     for block in blocks {
-        let loaded = load_str("docs/workflows.md", block, None, &limits)
-            .unwrap_or_else(|problems| panic!("{problems}"));
+        let loaded =
+            load_str("docs/workflows.md", block, None, &limits).unwrap_or_else(|problems| panic!("{problems}"));
         Plan::compile(&loaded.workflow, &limits).unwrap_or_else(|problems| panic!("{problems}"));
     }
 }
@@ -32,17 +28,11 @@ fn the_reference_names_the_limits_as_they_are() {
     let text = fs::read_to_string(docs().join("workflows.md")).expect("the reference");
     let limits = Limits::default();
     for row in [
-        format!(
-            "| size of one file | {} |",
-            limits.max_file.to_string().replace("MiB", " MiB")
-        ),
+        format!("| size of one file | {} |", limits.max_file.to_string().replace("MiB", " MiB")),
         format!("| values in one file | {} |", limits.max_values),
         format!("| nesting | {} levels |", limits.max_depth),
         format!("| steps | {} |", limits.max_steps),
-        format!(
-            "| definition with everything inside | {} |",
-            limits.max_definition.to_string().replace("KiB", " KiB")
-        ),
+        format!("| definition with everything inside | {} |", limits.max_definition.to_string().replace("KiB", " KiB")),
     ] {
         assert!(text.contains(&row), "{row}");
     }
@@ -50,18 +40,9 @@ fn the_reference_names_the_limits_as_they_are() {
 
 #[test]
 fn every_code_has_a_page_with_its_summary() {
-    for code in Code::ALL
-        .iter()
-        .filter(|code| code.id().starts_with("PRN-01"))
-    {
+    for code in Code::ALL.iter().filter(|code| code.id().starts_with("PRN-01")) {
         let page = fs::read_to_string(docs().join(format!("errors/{code}.md"))).unwrap_or_default();
-        assert!(
-            page.starts_with(&format!("# {code}: {}\n", code.summary())),
-            "{code}"
-        );
-        assert!(
-            page.contains("## What happened") && page.contains("## What to do"),
-            "{code}"
-        );
+        assert!(page.starts_with(&format!("# {code}: {}\n", code.summary())), "{code}");
+        assert!(page.contains("## What happened") && page.contains("## What to do"), "{code}");
     }
 }

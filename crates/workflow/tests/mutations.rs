@@ -41,8 +41,8 @@ output:
 
 /// Pieces that mean something to YAML, to JSONata or to the format.
 const PIECES: [&str; 30] = [
-    "\n", "  ", "\t", ": ", "- ", "{", "}", "[", "]", "\"", "'", "|", ">", "&a ", "*a", "!t ", "#",
-    "{{", "}}", "null", "~", "$", "0", "-1", "😀", "\\", "%", "---\n", "<<: ", "\u{0}",
+    "\n", "  ", "\t", ": ", "- ", "{", "}", "[", "]", "\"", "'", "|", ">", "&a ", "*a", "!t ", "#", "{{", "}}", "null",
+    "~", "$", "0", "-1", "😀", "\\", "%", "---\n", "<<: ", "\u{0}",
 ];
 
 fn every_problem_has_its_place(text: &str, problems: &Problems) {
@@ -62,14 +62,8 @@ fn check(text: &str) {
     match load_str("w.yaml", text, None, &limits) {
         Ok(loaded) => {
             let plan = Plan::compile(&loaded.workflow, &limits);
-            assert!(
-                plan.is_ok(),
-                "loaded but not executable: {}\n{}",
-                plan.expect_err("problems"),
-                loaded.canonical
-            );
-            let again =
-                load_str("stored", &loaded.canonical, None, &limits).map(|again| again.digest);
+            assert!(plan.is_ok(), "loaded but not executable: {}\n{}", plan.expect_err("problems"), loaded.canonical);
+            let again = load_str("stored", &loaded.canonical, None, &limits).map(|again| again.digest);
             assert_eq!(again.ok(), Some(loaded.digest), "{}", loaded.canonical);
         }
         Err(problems) => every_problem_has_its_place(text, &problems),
@@ -79,11 +73,7 @@ fn check(text: &str) {
 fn pointers(value: &Value, at: String, found: &mut Vec<String>) {
     match value {
         Value::Object(fields) => fields.iter().for_each(|(name, value)| {
-            pointers(
-                value,
-                format!("{at}/{}", name.replace('~', "~0").replace('/', "~1")),
-                found,
-            );
+            pointers(value, format!("{at}/{}", name.replace('~', "~0").replace('/', "~1")), found);
         }),
         Value::Array(items) => items.iter().enumerate().for_each(|(index, value)| {
             pointers(value, format!("{at}/{index}"), found);
@@ -109,8 +99,7 @@ fn values() -> impl Strategy<Value = Value> {
 
 #[test]
 fn the_workflow_that_is_mutated_is_valid() {
-    load_str("w.yaml", VALID, None, &Limits::default())
-        .unwrap_or_else(|problems| panic!("{problems}"));
+    load_str("w.yaml", VALID, None, &Limits::default()).unwrap_or_else(|problems| panic!("{problems}"));
 }
 
 proptest! {

@@ -8,8 +8,7 @@ use prunella_workflow::{Limits, PageStrategy, Plan, PlannedExtract, load_str};
 
 fn plan(text: &str) -> Plan {
     let limits = Limits::default();
-    let loaded =
-        load_str("w.yaml", text, None, &limits).unwrap_or_else(|problems| panic!("{problems}"));
+    let loaded = load_str("w.yaml", text, None, &limits).unwrap_or_else(|problems| panic!("{problems}"));
     Plan::compile(&loaded.workflow, &limits).unwrap_or_else(|problems| panic!("{problems}"))
 }
 
@@ -52,43 +51,21 @@ fn a_plan_is_shared_between_threads() {
 #[test]
 fn steps_stand_after_what_they_need_and_know_their_ancestors() {
     let plan = plan(DIAMOND);
-    let ids: Vec<_> = plan
-        .steps()
-        .iter()
-        .map(|step| step.id.to_string())
-        .collect();
+    let ids: Vec<_> = plan.steps().iter().map(|step| step.id.to_string()).collect();
     assert_eq!(ids, ["shops", "stock", "prices", "report"]);
-    let report = plan
-        .step(&"report".parse().expect("an id"))
-        .expect("the step");
-    assert_eq!(
-        (report.index, &report.needs[..], &report.ancestors[..]),
-        (3, &[2, 1][..], &[0, 1, 2][..])
-    );
+    let report = plan.step(&"report".parse().expect("an id")).expect("the step");
+    assert_eq!((report.index, &report.needs[..], &report.ancestors[..]), (3, &[2, 1][..], &[0, 1, 2][..]));
     assert_eq!(plan.output().from, 3);
     assert!(plan.output().key.is_some());
-    assert!(
-        plan.steps()
-            .iter()
-            .enumerate()
-            .all(|(at, step)| step.index == at)
-    );
+    assert!(plan.steps().iter().enumerate().all(|(at, step)| step.index == at));
 }
 
 #[test]
 fn only_outputs_that_somebody_reads_are_wanted() {
     let plan = plan(DIAMOND);
     let wanted: Vec<_> = plan.steps().iter().map(|step| step.output_wanted).collect();
-    assert_eq!(
-        wanted,
-        [true, false, true, false],
-        "shops and prices are read, stock and report are not"
-    );
-    let context: Vec<_> = plan
-        .steps()
-        .iter()
-        .map(|step| step.context_wanted)
-        .collect();
+    assert_eq!(wanted, [true, false, true, false], "shops and prices are read, stock and report are not");
+    let context: Vec<_> = plan.steps().iter().map(|step| step.context_wanted).collect();
     assert_eq!(context, [false, false, true, true]);
 }
 
@@ -97,9 +74,7 @@ fn sources_are_compiled() {
     let plan = plan(DIAMOND);
     assert!(matches!(plan.steps()[0].extract, PlannedExtract::Trigger));
     assert!(plan.steps()[0].ordered && plan.steps()[0].on_invalid == OnInvalid::Fail);
-    let PlannedExtract::Http(stock) = &plan.steps()[1].extract else {
-        panic!("http expected")
-    };
+    let PlannedExtract::Http(stock) = &plan.steps()[1].extract else { panic!("http expected") };
     assert!(
         matches!(&stock.pagination, Some(p) if matches!(&p.strategy, PageStrategy::Page(page) if page.param == "page"))
     );
@@ -144,10 +119,7 @@ fn characters_that_yaml_would_refuse_pass_through_a_definition() {
     let plan = plan(
         "{\"workflow\":\"w\",\"trigger\":{},\"steps\":[{\"id\":\"a\",\"extract\":{\"inline\":\"\\u007f\\u0085\\ufeff\\uffff\\u2028\\u0001😀\"}}],\"output\":{\"from\":\"a\"}}",
     );
-    assert_eq!(
-        plan.workflow().steps[0].extract.inline,
-        Some("\u{7f}\u{85}\u{feff}\u{ffff}\u{2028}\u{1}😀".into())
-    );
+    assert_eq!(plan.workflow().steps[0].extract.inline, Some("\u{7f}\u{85}\u{feff}\u{ffff}\u{2028}\u{1}😀".into()));
 }
 
 #[test]
@@ -161,18 +133,6 @@ fn a_definition_that_was_never_checked_is_checked() {
     let mut codes: Vec<_> = problems.iter().map(|problem| problem.code).collect();
     codes.sort();
     codes.dedup();
-    assert_eq!(
-        codes,
-        [
-            Code::WorkflowShape,
-            Code::WorkflowGraph,
-            Code::WorkflowExpression
-        ]
-    );
-    assert!(
-        problems
-            .iter()
-            .all(|problem| problem.file == "workflow diamond" && problem.line > 1),
-        "{problems}"
-    );
+    assert_eq!(codes, [Code::WorkflowShape, Code::WorkflowGraph, Code::WorkflowExpression]);
+    assert!(problems.iter().all(|problem| problem.file == "workflow diamond" && problem.line > 1), "{problems}");
 }

@@ -14,19 +14,15 @@ fn the_published_schema_is_the_one_of_the_types() {
         std::fs::write(&path, &text).expect("the schema is written");
     }
     let committed = std::fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(
-        committed, text,
-        "schemas/workflow.schema.json is stale: run UPDATE=1 cargo test -p prunella-workflow"
-    );
+    assert_eq!(committed, text, "schemas/workflow.schema.json is stale: run UPDATE=1 cargo test -p prunella-workflow");
 }
 
 #[test]
 fn editors_accept_what_the_checker_accepts() {
     let text = "workflow: w\ntrigger: {}\nsteps:\n  - id: a\n    extract: { http: { url: \"https://shop.example\" } }\n    transform: id\n    schema: { type: object }\noutput: { from: a }\n";
-    let loaded = load_str("w.yaml", text, None, &Limits::default())
-        .unwrap_or_else(|problems| panic!("{problems}"));
-    let schema = jsonschema::draft202012::new(prunella_workflow::workflow_schema())
-        .expect("the schema is a JSON Schema");
+    let loaded = load_str("w.yaml", text, None, &Limits::default()).unwrap_or_else(|problems| panic!("{problems}"));
+    let schema =
+        jsonschema::draft202012::new(prunella_workflow::workflow_schema()).expect("the schema is a JSON Schema");
     let mut workflow: serde_json::Value = serde_json::from_str(&loaded.canonical).expect("JSON");
     assert!(schema.is_valid(&workflow));
     workflow["steps"][0]["transform"] = json!({ "file": "order.jsonata" });

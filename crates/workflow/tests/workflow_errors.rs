@@ -32,10 +32,7 @@ fn reported(path: &Path) -> String {
             false => format!("{}:", problem.file.replace(&directory, "")),
         };
         let message = problem.message.replace(&directory, "");
-        lines += &format!(
-            "{place}{}:{} {} {message}\n",
-            problem.line, problem.column, problem.code
-        );
+        lines += &format!("{place}{}:{} {} {message}\n", problem.line, problem.column, problem.code);
     }
     lines
 }
@@ -53,16 +50,10 @@ fn every_mistake_is_reported_as_written_beside_it() {
         }
         let expected = fs::read_to_string(&beside).unwrap_or_default();
         if found != expected || found == "no problem\n" {
-            wrong += &format!(
-                "{}\n  expected: {expected}  found:    {found}",
-                path.display()
-            );
+            wrong += &format!("{}\n  expected: {expected}  found:    {found}", path.display());
         }
     }
-    assert!(
-        wrong.is_empty(),
-        "UPDATE=1 rewrites the expectations\n{wrong}"
-    );
+    assert!(wrong.is_empty(), "UPDATE=1 rewrites the expectations\n{wrong}");
 }
 
 #[test]
@@ -94,15 +85,8 @@ output:
   key: $steps.fetch &
 "#;
     let problems = load_str("w.yaml", text, None, &Limits::default()).expect_err("many mistakes");
-    let lines: std::collections::BTreeSet<_> =
-        problems.iter().map(|problem| problem.line).collect();
-    let expected = [
-        1, 2, 3, 6, 9, 10, 11, 12, 13, 14, 15, 17, 18, 19, 20, 21, 22, 24, 25,
-    ];
+    let lines: std::collections::BTreeSet<_> = problems.iter().map(|problem| problem.line).collect();
+    let expected = [1, 2, 3, 6, 9, 10, 11, 12, 13, 14, 15, 17, 18, 19, 20, 21, 22, 24, 25];
     assert_eq!(lines, expected.into_iter().collect(), "{problems}");
-    assert!(
-        problems.iter().count() >= 24,
-        "{}\n{problems}",
-        problems.iter().count()
-    );
+    assert!(problems.iter().count() >= 24, "{}\n{problems}", problems.iter().count());
 }

@@ -27,12 +27,8 @@ impl ExtractionHome {
     }
 
     fn start(&self, extraction: Extraction) -> impl FnOnce() + Send + use<> {
-        let job = Job {
-            site: self.site.clone(),
-            workshop: self.workshop.clone(),
-            journal: self.journal.clone(),
-            extraction,
-        };
+        let job =
+            Job { site: self.site.clone(), workshop: self.workshop.clone(), journal: self.journal.clone(), extraction };
         move || job.spawn()
     }
 

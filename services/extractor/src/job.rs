@@ -154,7 +154,9 @@ impl Job {
         match value {
             Some(serde_json::Value::Bool(holds)) => Ok(holds),
             None => Ok(false),
-            Some(other) => Err(failed(format!("gives {other}; a condition gives true or false, wrap it in $boolean(…)"))),
+            Some(other) => {
+                Err(failed(format!("gives {other}; a condition gives true or false, wrap it in $boolean(…)")))
+            }
         }
     }
 

@@ -78,7 +78,11 @@ impl Pages {
                 return Ok(Self::Http(Box::new(HttpSource::new(&workshop.client, request)?)));
             }
             PlannedExtract::Trigger => {
-                workshop.platform.claims.fetch(&stored.trigger, workshop.max_context_bytes.bytes(), "limits.max-context-bytes").await?
+                workshop
+                    .platform
+                    .claims
+                    .fetch(&stored.trigger, workshop.max_context_bytes.bytes(), "limits.max-context-bytes")
+                    .await?
             }
             PlannedExtract::Inline(template) => {
                 let value = template.evaluate(document, &Bindings::new(), moment, &workshop.limits)?;
@@ -118,15 +122,15 @@ impl Rendering<'_> {
             fields.iter().map(|(name, template)| Ok((name.clone(), self.text(template, Encoding::Plain)?))).collect()
         };
         let body = match &http.body {
-            Some(body) => {
-                Some(body.evaluate(self.document, &Bindings::new(), self.moment, &self.workshop.limits)?)
-            }
+            Some(body) => Some(body.evaluate(self.document, &Bindings::new(), self.moment, &self.workshop.limits)?),
             None => None,
         };
         let written = work.plan().workflow().steps.iter().find(|step| step.id == work.step().id);
         Ok(HttpRequest {
             method: http.method,
-            url: url.parse().map_err(|error| PageError::new(Code::SourceUrl, format!("the address {url:?}: {error}")))?,
+            url: url
+                .parse()
+                .map_err(|error| PageError::new(Code::SourceUrl, format!("the address {url:?}: {error}")))?,
             headers: named(&http.headers)?,
             query: named(&http.query)?,
             body,

@@ -54,15 +54,14 @@ impl Command {
         }
     }
 
-    pub(crate) fn workflow_ref(&self) -> Option<WorkflowRef> {
-        match self {
-            Self::Start(start) => Some(WorkflowRef {
-                workspace: start.workspace.clone(),
-                workflow: start.workflow.clone(),
-                version: start.version,
-            }),
-            other => other.step().map(StepRef::workflow_ref),
-        }
+    /// The definition that a start needs.
+    pub(crate) fn started_workflow(&self) -> Option<WorkflowRef> {
+        let Self::Start(start) = self else { return None };
+        Some(WorkflowRef {
+            workspace: start.workspace.clone(),
+            workflow: start.workflow.clone(),
+            version: start.version,
+        })
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use prunella_platform::Platform;
 use prunella_model::{RunId, WorkflowName, WorkspaceName};
+use prunella_platform::Platform;
 use prunella_stream::{OutRecord, StageError};
 use prunella_telemetry::emit;
 use prunella_wire::records::RunEvent;
@@ -43,7 +43,12 @@ impl RecordWriter {
         }
     }
 
-    pub(crate) fn records(&self, subject: &Subject<'_>, actions: Vec<Action>, now: i64) -> Result<Vec<OutRecord>, StageError> {
+    pub(crate) fn records(
+        &self,
+        subject: &Subject<'_>,
+        actions: Vec<Action>,
+        now: i64,
+    ) -> Result<Vec<OutRecord>, StageError> {
         let records = actions.into_iter().filter_map(|action| self.record(subject, action, now).transpose());
         records.collect::<Result<_, WireError>>().map_err(StageError::from)
     }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use prunella_catalog::Catalog;
-use prunella_platform::Platform;
 use prunella_model::{Code, WorkflowRef};
+use prunella_platform::Platform;
 use prunella_stream::homes::{self, Addressed, HomeSite, Homes, HomesConfig};
 use prunella_stream::{Member, MemberConfig, MemberHandle, OutRecord, Record, StageError, StreamError, supervise};
 use prunella_telemetry::emit;
@@ -25,8 +25,8 @@ use crate::trigger::start_command;
 
 const SERVICE: &str = "orchestrator";
 
-/// How long a command waits for the definition it names to arrive here.
-const DEFINITION_PATIENCE: Duration = Duration::from_secs(10);
+/// How long a start waits for the definition it names to arrive here.
+const DEFINITION_PATIENCE: Duration = Duration::from_secs(3);
 
 /// What the orchestrator needs.
 #[derive(Clone)]
@@ -182,7 +182,8 @@ impl Homes for Orchestrator {
             }
             _ => self.read_progress(record).await?,
         };
-        if let Some(at) = command.workflow_ref() {
+        // Results are for runs that started here, with a definition that was here then.
+        if let Some(at) = command.started_workflow() {
             platform.catalog.wait_for(&at, DEFINITION_PATIENCE).await.ok_or_else(|| self.plans.missing(&at))?;
         }
         let home = command.run().home(self.deps.homes);

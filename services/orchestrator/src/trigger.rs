@@ -3,8 +3,8 @@
 use serde::de::IgnoredAny;
 
 use bytes::Bytes;
-use prunella_platform::Platform;
 use prunella_model::{Code, RunId, RunOrigin, WorkflowName, WorkspaceName};
+use prunella_platform::Platform;
 use prunella_stream::homes::now_millis;
 use prunella_stream::{Record, StageError};
 use prunella_wire::names;
@@ -57,7 +57,7 @@ pub(crate) async fn start_command(
     );
     let run = RunId::derive(&workspace, &workflow, origin);
     let now = now_millis();
-    let trigger = platform.claims.payload(&workspace, now, Bytes::clone(value)).await?;
+    let trigger = platform.claims.shared_payload(&workspace, now, Bytes::clone(value)).await?;
     Ok(StartRun {
         version: definition.at.version,
         run,

@@ -105,11 +105,13 @@ impl Default for Claims {
 pub struct SharedLimits {
     /// Largest context of a step: the trigger and the outputs of earlier steps that its expressions read.
     pub max_context_bytes: ByteSize,
+    /// Compiled mappings that are kept; the least recently used ones are compiled again when they are needed.
+    pub cached_mappings: usize,
 }
 
 impl Default for SharedLimits {
     fn default() -> Self {
-        Self { max_context_bytes: ByteSize::from_mib(64) }
+        Self { max_context_bytes: ByteSize::from_mib(64), cached_mappings: 1000 }
     }
 }
 

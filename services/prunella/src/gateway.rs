@@ -51,7 +51,8 @@ impl Workflows for CatalogWorkflows {
 pub async fn serve(platform: Platform, config: GatewayConfig, stop: CancellationToken) -> Result<(), Failure> {
     let view_stop = CancellationToken::new();
     let codec = platform.codec.clone();
-    let runs = RunView::start(config.view(), platform.kafka.clone(), &platform.topics, codec, view_stop.clone()).await?;
+    let runs =
+        RunView::start(config.view(), platform.kafka.clone(), &platform.topics, codec, view_stop.clone()).await?;
     let deps = GatewayDeps {
         output: platform.output.clone(),
         codec: platform.codec.clone(),

@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use prunella_catalog::{Catalog, SchemaTopic};
+use prunella_mapping::MappingCache;
 use prunella_model::Code;
 use prunella_platform::{CancelledRuns, Platform};
 use prunella_sources::HttpClient;
@@ -112,7 +113,8 @@ impl Process {
         }
         let mut result = Ok(());
         while let Some(ended) = running.join_next().await {
-            let ended = ended.unwrap_or_else(|error| Err(Failure::new(Code::Config, format!("a service panicked: {error}"))));
+            let ended =
+                ended.unwrap_or_else(|error| Err(Failure::new(Code::Config, format!("a service panicked: {error}"))));
             if let Err(failure) = ended
                 && result.is_ok()
             {
@@ -155,7 +157,8 @@ impl Process {
             }
             Service::Transformer => {
                 let limits = config.mapping.clone();
-                let deps = prunella_transformer::Deps { platform, cancelled, limits, max_context_bytes };
+                let mappings = Arc::new(MappingCache::new(config.limits.cached_mappings));
+                let deps = prunella_transformer::Deps { platform, cancelled, limits, mappings, max_context_bytes };
                 running.spawn(async move { ended(prunella_transformer::run(deps, stop).await) });
             }
             Service::Validator => {
@@ -179,5 +182,6 @@ async fn homes_of(cluster: &Cluster, topology: &Topology) -> Result<i32, Failure
     let topic = topology.topics().stage_progress();
     let shape = cluster.describe(std::slice::from_ref(&topic)).await?;
     let found = shape.topics.get(&topic).map(|existing| existing.partitions);
-    found.ok_or_else(|| Failure::new(Code::TopicShape, format!("topic {topic} is missing; run `prunella topics apply`")))
+    found
+        .ok_or_else(|| Failure::new(Code::TopicShape, format!("topic {topic} is missing; run `prunella topics apply`")))
 }

@@ -8,8 +8,8 @@ use prunella_platform::{ContextDocument, StepWork, moment_of};
 use prunella_stream::homes::now_millis;
 use prunella_stream::{DeadLetter, OutRecord, Record, StageError};
 use prunella_telemetry::metrics;
-use prunella_wire::records::{ErrorInfo, StageBatch, StageItem};
 use prunella_wire::names;
+use prunella_wire::records::{ErrorInfo, StageBatch, StageItem};
 
 use crate::service::Deps;
 
@@ -31,13 +31,12 @@ pub(crate) async fn transform(
     let bindings = bindings(deps, &batch).await?;
     let mut mapped_batch = StageBatch { items: Vec::with_capacity(batch.items.len()), ..batch.clone() };
     let mut letters = Vec::new();
-    let mapped = map_all(deps, work.step().transform.as_deref(), &batch, &bindings, record.timestamp).await?;
+    let mapping = work.step().transform.as_deref().map(|mapping| compiled(deps, mapping)).transpose()?;
+    let mapped = map_all(deps, mapping.as_ref(), &batch, &bindings, record.timestamp).await?;
     for (item, mapped) in batch.items.iter().zip(mapped) {
         let output = match mapped {
             Mapped::Unchanged => item.input.clone(),
-            Mapped::Output(bytes) => {
-                deps.platform.claims.payload(&batch.at.workspace, now_millis(), bytes).await?
-            }
+            Mapped::Output(bytes) => deps.platform.claims.payload(&batch.at.workspace, now_millis(), bytes).await?,
             Mapped::Failed(error) => {
                 letters.push(dead_letter(deps, &batch, item, record, group, &error).await?);
                 mapped_batch.dead_lettered += 1;
@@ -53,6 +52,17 @@ pub(crate) async fn transform(
     // The first version of a mapping is the author's; healing will count on from here.
     mapped_batch.mapping_version = i32::from(work.step().transform.is_some());
     Ok((mapped_batch, letters))
+}
+
+/// The compiled mapping, from the cache that all versions of all workflows share.
+fn compiled(deps: &Deps, mapping: &Expression) -> Result<Expression, StageError> {
+    let found = deps.mappings.find(mapping.source());
+    let result = if found.is_some() { "hit" } else { "miss" };
+    metrics::MAPPING_CACHE.with_label_values(&[result]).inc();
+    match found {
+        Some(expression) => Ok(expression),
+        None => deps.mappings.compile(mapping.source()).map_err(|error| StageError::new(error.code, error.to_string())),
+    }
 }
 
 async fn bindings(deps: &Deps, batch: &StageBatch) -> Result<Bindings, StageError> {
@@ -120,4 +130,3 @@ async fn dead_letter(
     let topic = deps.platform.topics.deadletter(&batch.at.workspace, &batch.at.workflow);
     Ok(letter.of_item(topic, Some(id.to_string().into()), Some(input)))
 }
-

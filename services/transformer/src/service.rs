@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use prunella_mapping::Limits;
+use prunella_mapping::{Limits, MappingCache};
 use prunella_model::{ByteSize, Code};
 use prunella_platform::{CancelledRuns, Platform, StepWork, step_failed};
 use prunella_stream::homes::now_millis;
@@ -22,6 +22,7 @@ pub struct Deps {
     pub platform: Platform,
     pub cancelled: Arc<CancelledRuns>,
     pub limits: Limits,
+    pub mappings: Arc<MappingCache>,
     pub max_context_bytes: ByteSize,
 }
 

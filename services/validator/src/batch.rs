@@ -72,7 +72,7 @@ pub(crate) async fn validate(
     }
     if work.step().output_wanted {
         let array = json_array(&valid_outputs);
-        result.outputs = Some(deps.platform.claims.payload(&batch.at.workspace, now_millis(), array).await?);
+        result.outputs = Some(deps.platform.claims.shared_payload(&batch.at.workspace, now_millis(), array).await?);
     }
     let (workspace, workflow) = (batch.at.workspace.as_str(), batch.at.workflow.as_str());
     metrics::ITEMS_VALID.with_label_values(&[workspace, workflow]).inc_by(u64::try_from(result.valid).unwrap_or(0));
@@ -142,9 +142,10 @@ fn check(
 /// A key is text: strings as they are, everything else as JSON.
 fn output_key(key: Option<Value>) -> Result<Bytes, Refusal> {
     match key {
-        None | Some(Value::Null) => {
-            Err(Refusal::new(Code::OutputKey, "output.key gives no value for this item: name a field that every item has"))
-        }
+        None | Some(Value::Null) => Err(Refusal::new(
+            Code::OutputKey,
+            "output.key gives no value for this item: name a field that every item has",
+        )),
         Some(Value::String(text)) => Ok(Bytes::from(text)),
         Some(other) => Ok(Bytes::from(other.to_string())),
     }
@@ -208,4 +209,3 @@ fn json_array(items: &[Bytes]) -> Bytes {
     array.push(b']');
     array.into()
 }
-

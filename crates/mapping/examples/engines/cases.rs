@@ -35,10 +35,7 @@ impl Cases {
     }
 
     pub(crate) fn input(&self, case: &Case) -> Value {
-        let dataset = case
-            .dataset
-            .as_ref()
-            .and_then(|name| self.datasets.get(name));
+        let dataset = case.dataset.as_ref().and_then(|name| self.datasets.get(name));
         dataset.or(case.data.as_ref()).cloned().unwrap_or_default()
     }
 }
@@ -66,13 +63,9 @@ impl Case {
 fn equal(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Number(a), Value::Number(b)) => a.as_f64() == b.as_f64(),
-        (Value::Array(a), Value::Array(b)) => {
-            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal(a, b))
-        }
+        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal(a, b)),
         (Value::Object(a), Value::Object(b)) => {
-            a.len() == b.len()
-                && a.iter()
-                    .all(|(key, a)| b.get(key).is_some_and(|b| equal(a, b)))
+            a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| equal(a, b)))
         }
         _ => a == b,
     }
@@ -83,10 +76,9 @@ fn keys(value: &Value) -> Vec<&str> {
     match value {
         Value::Array(items) => items.iter().flat_map(keys).collect(),
         Value::Object(fields) if fields.keys().any(|key| key.parse::<u32>().is_ok()) => Vec::new(),
-        Value::Object(fields) => fields
-            .iter()
-            .flat_map(|(key, field)| std::iter::once(key.as_str()).chain(keys(field)))
-            .collect(),
+        Value::Object(fields) => {
+            fields.iter().flat_map(|(key, field)| std::iter::once(key.as_str()).chain(keys(field))).collect()
+        }
         _ => Vec::new(),
     }
 }
@@ -97,51 +89,20 @@ pub(crate) fn hostile() -> Vec<(&'static str, String, String)> {
     let none = || "{}".to_owned();
     let nested = |depth: usize| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
     let cases = vec![
-        (
-            "endless recursion",
-            "( $f := function($x){ 1 + $f($x) }; $f(1) )",
-            none(),
-        ),
-        (
-            "endless tail recursion",
-            "( $f := function($x){ $f($x) }; $f(1) )",
-            none(),
-        ),
+        ("endless recursion", "( $f := function($x){ 1 + $f($x) }; $f(1) )", none()),
+        ("endless tail recursion", "( $f := function($x){ $f($x) }; $f(1) )", none()),
         ("[1..1e9]", "$count([1..1000000000])", none()),
         ("[1..1e7] of objects", "[1..10000000].{'a': $}", none()),
         ("$pad to 1e9", "$pad('x', 1000000000)", none()),
-        (
-            "string doubled 40 times",
-            "$reduce([1..40], function($s, $n){ $s & $s }, 'x')",
-            none(),
-        ),
-        (
-            "array doubled 40 times",
-            "$reduce([1..40], function($a, $n){ $append($a, $a) }, [1])",
-            none(),
-        ),
-        (
-            "object shared 2^40 times",
-            "$reduce([1..40], function($s, $n){ {'a': $s, 'b': $s} }, 'x')",
-            none(),
-        ),
+        ("string doubled 40 times", "$reduce([1..40], function($s, $n){ $s & $s }, 'x')", none()),
+        ("array doubled 40 times", "$reduce([1..40], function($a, $n){ $append($a, $a) }, [1])", none()),
+        ("object shared 2^40 times", "$reduce([1..40], function($s, $n){ {'a': $s, 'b': $s} }, 'x')", none()),
         ("(a+)+$ on 40 letters", "$contains(s, /^(a+)+$/)", text(40)),
         ("input nested 10,000 deep", "$", nested(10_000)),
-        (
-            "$distinct of 20,000",
-            "$count($distinct([1..20000]))",
-            none(),
-        ),
-        (
-            "12345678901234567 copied",
-            "{'id': id}",
-            r#"{"id":12345678901234567}"#.to_owned(),
-        ),
+        ("$distinct of 20,000", "$count($distinct([1..20000]))", none()),
+        ("12345678901234567 copied", "{'id': id}", r#"{"id":12345678901234567}"#.to_owned()),
     ];
-    let mut cases: Vec<_> = cases
-        .into_iter()
-        .map(|(name, source, item)| (name, source.to_owned(), item))
-        .collect();
+    let mut cases: Vec<_> = cases.into_iter().map(|(name, source, item)| (name, source.to_owned(), item)).collect();
     cases.push(("20,000 nested brackets", nested(20_000), none()));
     cases
 }

@@ -19,10 +19,7 @@ fn engines() -> [Arc<dyn Engine>; 2] {
 
 /// The limits of every evaluation, the same for both engines.
 fn limits() -> Limits {
-    Limits {
-        timeout: Period::from_secs(1),
-        ..Limits::default()
-    }
+    Limits { timeout: Period::from_secs(1), ..Limits::default() }
 }
 
 fn main() -> Result<(), Failure> {

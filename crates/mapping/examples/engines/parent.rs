@@ -13,10 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(crate) fn compare() -> Result<(), Failure> {
     let cases = Cases::load()?;
-    println!(
-        "{} cases with the results of jsonata-js 2.2.2:",
-        cases.cases.len()
-    );
+    println!("{} cases with the results of jsonata-js 2.2.2:", cases.cases.len());
     for engine in engines() {
         let verdicts = verdicts(engine.name(), cases.cases.len())?;
         let mut counts = BTreeMap::<&str, usize>::new();
@@ -24,15 +21,11 @@ pub(crate) fn compare() -> Result<(), Failure> {
         for (case, verdict) in cases.cases.iter().zip(&verdicts) {
             *counts.entry(verdict).or_default() += 1;
             if verdict != "same" {
-                *failed_groups
-                    .entry(case.name.split('/').next().unwrap_or_default())
-                    .or_default() += 1;
+                *failed_groups.entry(case.name.split('/').next().unwrap_or_default()).or_default() += 1;
             }
         }
         println!("\n{} {}", engine.name(), engine.version());
-        counts
-            .iter()
-            .for_each(|(verdict, count)| println!("  {verdict:<18} {count:>5}"));
+        counts.iter().for_each(|(verdict, count)| println!("  {verdict:<18} {count:>5}"));
         let mut groups: Vec<_> = failed_groups.into_iter().collect();
         groups.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
         for (group, count) in groups.iter().take(12) {
@@ -45,13 +38,8 @@ pub(crate) fn compare() -> Result<(), Failure> {
         println!("  {name}");
         for engine in engines() {
             let started = Instant::now();
-            let (outcome, _) =
-                Worker::start(&["hostile", engine.name(), &index.to_string()])?.next();
-            println!(
-                "    {:<12} {outcome}, {} ms",
-                engine.name(),
-                started.elapsed().as_millis()
-            );
+            let (outcome, _) = Worker::start(&["hostile", engine.name(), &index.to_string()])?.next();
+            println!("    {:<12} {outcome}, {} ms", engine.name(), started.elapsed().as_millis());
         }
     }
 
@@ -110,11 +98,7 @@ impl Worker {
                 }
             }
         });
-        Ok(Self {
-            child,
-            lines,
-            patience: PATIENCE,
-        })
+        Ok(Self { child, lines, patience: PATIENCE })
     }
 
     /// The next line, or what became of the process; and whether it lives.

@@ -9,10 +9,7 @@ use super::program::Program;
 use super::rewrite::{Purpose, rewrite};
 use super::survey::Survey;
 use super::{failure, functions};
-use crate::{
-    Bindings, CompileError, CompiledExpression, EvalError, Input, LimitKind, Limits, Moment, Reads,
-    exact,
-};
+use crate::{Bindings, CompileError, CompiledExpression, EvalError, Input, LimitKind, Limits, Moment, Reads, exact};
 
 pub(super) struct JlensExpression {
     /// The author's text, as the engine understood it.
@@ -31,47 +28,23 @@ impl JlensExpression {
             CompileError::at(Code::MappingSyntax, source, position, error.message())
         };
         if let Some(position) = source.find("$prunella_") {
-            let message = format!(
-                "names that begin with ${} are reserved",
-                functions::RESERVED
-            );
-            return Err(CompileError::at(
-                Code::MappingSyntax,
-                source,
-                position,
-                message,
-            ));
+            let message = format!("names that begin with ${} are reserved", functions::RESERVED);
+            return Err(CompileError::at(Code::MappingSyntax, source, position, message));
         }
         let author = jlens_core::Expression::compile(source).map_err(syntax)?;
         let survey = Survey::of(author.ast());
-        let purpose = Purpose {
-            exact: false,
-            check: false,
-        };
-        let plain =
-            Program::compile(&author, rewrite(author.ast(), &survey, purpose)).map_err(syntax)?;
+        let purpose = Purpose { exact: false, check: false };
+        let plain = Program::compile(&author, rewrite(author.ast(), &survey, purpose)).map_err(syntax)?;
         let reads = Reads::analysed(author.reads_with(&functions::guarded()));
-        Ok(Self {
-            author,
-            survey,
-            reads,
-            plain,
-            exact: OnceLock::new(),
-        })
+        Ok(Self { author, survey, reads, plain, exact: OnceLock::new() })
     }
 
     fn program(&self, exact: bool) -> Result<&Program, EvalError> {
         if !exact {
             return Ok(&self.plain);
         }
-        let purpose = Purpose {
-            exact: true,
-            check: false,
-        };
-        self.exact
-            .get_or_init(|| self.compile_for(purpose))
-            .as_ref()
-            .map_err(Clone::clone)
+        let purpose = Purpose { exact: true, check: false };
+        self.exact.get_or_init(|| self.compile_for(purpose)).as_ref().map_err(Clone::clone)
     }
 
     fn compile_for(&self, purpose: Purpose) -> Result<Program, EvalError> {
@@ -79,12 +52,8 @@ impl JlensExpression {
         if purpose.exact && exact::holds_noncharacters(source) {
             return Err(exact::noncharacters());
         }
-        Program::compile(
-            &self.author,
-            rewrite(self.author.ast(), &self.survey, purpose),
-        )
-        .map_err(|error| EvalError::Engine {
-            reason: format!("the rewritten expression does not compile: {error}"),
+        Program::compile(&self.author, rewrite(self.author.ast(), &self.survey, purpose)).map_err(|error| {
+            EvalError::Engine { reason: format!("the rewritten expression does not compile: {error}") }
         })
     }
 
@@ -109,21 +78,14 @@ impl JlensExpression {
 
     /// A `null` or a missing field in the result may stand for a function, or for a number that is not finite.
     fn look_behind_nulls(&self, evaluation: &Evaluation<'_>) -> Result<(), EvalError> {
-        let check = self.compile_for(Purpose {
-            exact: evaluation.exact,
-            check: true,
-        })?;
+        let check = self.compile_for(Purpose { exact: evaluation.exact, check: true })?;
         // The check gathers all values of a result that is within its limits.
         let options = evaluation
             .options
             .clone()
             .max_steps(u64::MAX)
             .max_array_length(evaluation.limits.max_result_bytes.as_usize());
-        let found = Evaluation {
-            options,
-            ..*evaluation
-        }
-        .run(&check, self.author.source())?;
+        let found = Evaluation { options, ..*evaluation }.run(&check, self.author.source())?;
         match found.text.as_deref() {
             Some(b"\"function\"") => Err(EvalError::FunctionResult),
             Some(b"\"number\"") => Err(EvalError::NotFinite { place: None }),
@@ -137,16 +99,10 @@ impl JlensExpression {
         let EvalError::Failed { place, .. } = &error else {
             return error;
         };
-        let rounded = Evaluation {
-            exact: false,
-            options: evaluation.options.clone(),
-            ..*evaluation
-        };
+        let rounded = Evaluation { exact: false, options: evaluation.options.clone(), ..*evaluation };
         match rounded.run(&self.plain, self.author.source()) {
             Err(same) if same == error => error,
-            _ => EvalError::InexactInteger {
-                place: Some(*place),
-            },
+            _ => EvalError::InexactInteger { place: Some(*place) },
         }
     }
 
@@ -159,18 +115,9 @@ impl JlensExpression {
         moment: Moment,
         limits: &Limits,
     ) -> Result<Option<Value>, EvalError> {
-        let subject = Subject::Value {
-            plain: input,
-            marked: None,
-        };
+        let subject = Subject::Value { plain: input, marked: None };
         let options = options(moment, limits);
-        let written = self.run(&Evaluation {
-            subject,
-            bindings,
-            options,
-            limits,
-            exact: true,
-        })?;
+        let written = self.run(&Evaluation { subject, bindings, options, limits, exact: true })?;
         written.text.map(|text| read_back(&text)).transpose()
     }
 
@@ -201,71 +148,35 @@ impl CompiledExpression for JlensExpression {
         moment: Moment,
         limits: &Limits,
     ) -> Result<Option<Value>, EvalError> {
-        let exact = input.marked().is_some()
-            || self.needs_marks(bindings, || exact::value_holds_long_digits(input.value()));
-        let subject = Subject::Value {
-            plain: input.value(),
-            marked: input.marked(),
-        };
+        let exact =
+            input.marked().is_some() || self.needs_marks(bindings, || exact::value_holds_long_digits(input.value()));
+        let subject = Subject::Value { plain: input.value(), marked: input.marked() };
         let options = options(moment, limits);
-        let written = catching(|| {
-            self.run(&Evaluation {
-                subject,
-                bindings,
-                options,
-                limits,
-                exact,
-            })
-        })?;
+        let written = catching(|| self.run(&Evaluation { subject, bindings, options, limits, exact }))?;
         if written.long_integers {
             return Err(EvalError::InexactInteger { place: None });
         }
         written.text.map(|text| read_back(&text)).transpose()
     }
 
-    fn map(
-        &self,
-        item: &[u8],
-        bindings: &Bindings,
-        moment: Moment,
-        limits: &Limits,
-    ) -> Result<Vec<u8>, EvalError> {
+    fn map(&self, item: &[u8], bindings: &Bindings, moment: Moment, limits: &Limits) -> Result<Vec<u8>, EvalError> {
         if item.len() > limits.max_input_bytes.as_usize() {
             return Err(LimitKind::InputSize.error(limits));
         }
-        let text = std::str::from_utf8(item).map_err(|error| EvalError::Input {
-            reason: format!("not UTF-8 at byte {}", error.valid_up_to()),
-        })?;
+        let text = std::str::from_utf8(item)
+            .map_err(|error| EvalError::Input { reason: format!("not UTF-8 at byte {}", error.valid_up_to()) })?;
         let marked = exact::mark_text(text)?;
         let exact = marked.is_some() || self.needs_marks(bindings, || exact::may_need_marks(item));
         let options = options(moment, limits);
         let written = catching(|| {
             if !self.reads.any_binding() {
-                let subject = Subject::Text {
-                    plain: text,
-                    marked: marked.as_deref(),
-                };
-                return self.run(&Evaluation {
-                    subject,
-                    bindings,
-                    options,
-                    limits,
-                    exact,
-                });
+                let subject = Subject::Text { plain: text, marked: marked.as_deref() };
+                return self.run(&Evaluation { subject, bindings, options, limits, exact });
             }
             let plain = exact::parse(text)?;
             let marked = marked.as_deref().map(exact::parse).transpose()?;
-            let subject = Subject::Value {
-                plain: &plain,
-                marked: marked.as_ref(),
-            };
-            self.run(&Evaluation {
-                subject,
-                bindings,
-                options,
-                limits,
-                exact,
-            })
+            let subject = Subject::Value { plain: &plain, marked: marked.as_ref() };
+            self.run(&Evaluation { subject, bindings, options, limits, exact })
         })?;
         written.text.ok_or(EvalError::Undefined)
     }
@@ -273,7 +184,6 @@ impl CompiledExpression for JlensExpression {
 
 /// A result as a value, from the text it was written as.
 fn read_back(text: &[u8]) -> Result<Value, EvalError> {
-    serde_json::from_slice(text).map_err(|error| EvalError::Engine {
-        reason: format!("its result cannot be read: {error}"),
-    })
+    serde_json::from_slice(text)
+        .map_err(|error| EvalError::Engine { reason: format!("its result cannot be read: {error}") })
 }

@@ -12,14 +12,8 @@ use crate::{Bindings, EvalError, Limits, Moment, exact};
 /// What an evaluation reads, as it came and, if it holds integers that need it, with marks.
 #[derive(Clone, Copy)]
 pub(super) enum Subject<'a> {
-    Text {
-        plain: &'a str,
-        marked: Option<&'a str>,
-    },
-    Value {
-        plain: &'a Value,
-        marked: Option<&'a Value>,
-    },
+    Text { plain: &'a str, marked: Option<&'a str> },
+    Value { plain: &'a Value, marked: Option<&'a Value> },
 }
 
 /// The result of an evaluation.
@@ -48,9 +42,7 @@ impl Evaluation<'_> {
         let outcome = match self.subject {
             Subject::Text { plain, marked } => {
                 let text = marked.filter(|_| self.exact).unwrap_or(plain);
-                let input = program
-                    .read(text)
-                    .map_err(|error| exact::input_error(&error))?;
+                let input = program.read(text).map_err(|error| exact::input_error(&error))?;
                 program.run_document(&input, &self.options, write)
             }
             Subject::Value { plain, marked } => {
@@ -58,8 +50,7 @@ impl Evaluation<'_> {
                 program.run_value(value, self.variables(), &self.options, write)
             }
         };
-        let outcome = outcome
-            .map_err(|error| failure::of(&error, source, program.position(&error), self.limits))?;
+        let outcome = outcome.map_err(|error| failure::of(&error, source, program.position(&error), self.limits))?;
         if writer.too_deep {
             return Err(failure::too_deep());
         }
@@ -71,11 +62,7 @@ impl Evaluation<'_> {
     }
 
     fn variables(&self) -> &jlens_core::Bindings {
-        let marked = if self.exact {
-            self.bindings.marked()
-        } else {
-            None
-        };
+        let marked = if self.exact { self.bindings.marked() } else { None };
         marked.unwrap_or_else(|| self.bindings.plain())
     }
 
@@ -107,18 +94,12 @@ pub(super) fn options(moment: Moment, limits: &Limits) -> Options {
 /// Turns a panic of the engine into an error of this one evaluation.
 pub(super) fn catching<R>(evaluate: impl FnOnce() -> Result<R, EvalError>) -> Result<R, EvalError> {
     // Nothing outlives a failed evaluation: what it had built is dropped by the unwinding.
-    catch_unwind(AssertUnwindSafe(evaluate)).unwrap_or_else(|panic| {
-        Err(EvalError::Engine {
-            reason: message_of(&*panic),
-        })
-    })
+    catch_unwind(AssertUnwindSafe(evaluate))
+        .unwrap_or_else(|panic| Err(EvalError::Engine { reason: message_of(&*panic) }))
 }
 
 fn message_of(panic: &(dyn Any + Send)) -> String {
-    let text = panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     text.unwrap_or("it panicked").to_owned()
 }
 
@@ -129,12 +110,7 @@ mod tests {
     #[test]
     fn a_panic_is_an_error_of_the_one_evaluation() {
         let outcome = catching(|| -> Result<(), EvalError> { panic!("index {} of {}", 3, 2) });
-        assert_eq!(
-            outcome,
-            Err(EvalError::Engine {
-                reason: "index 3 of 2".to_owned()
-            })
-        );
+        assert_eq!(outcome, Err(EvalError::Engine { reason: "index 3 of 2".to_owned() }));
         assert_eq!(catching(|| Ok(1)), Ok(1));
     }
 }

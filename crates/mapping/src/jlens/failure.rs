@@ -5,12 +5,7 @@ use super::writer::DEEPEST_RESULT;
 use crate::{EvalError, LimitKind, Limits, Place};
 
 /// What an error of the engine means. `source` is the author's text, `position` a byte offset in it.
-pub(super) fn of(
-    error: &Error,
-    source: &str,
-    position: Option<usize>,
-    limits: &Limits,
-) -> EvalError {
+pub(super) fn of(error: &Error, source: &str, position: Option<usize>, limits: &Limits) -> EvalError {
     let place = position.map(|position| Place::of(source, position));
     match error.code() {
         EVAL_DENIED => EvalError::EvalDenied { place },
@@ -37,19 +32,13 @@ fn size(error: &Error, source: &str, limits: &Limits) -> EvalError {
         ("A string would exceed", LimitKind::StringLength),
         ("An array would exceed", LimitKind::ArrayLength),
         ("The result would exceed", LimitKind::ResultSize),
-        (
-            "The arguments of a host function would exceed",
-            LimitKind::ResultSize,
-        ),
+        ("The arguments of a host function would exceed", LimitKind::ResultSize),
     ];
     if let Some((_, kind)) = kinds.iter().find(|(start, _)| message.starts_with(start)) {
         return kind.error(limits);
     }
     if message.starts_with("A value is nested more than") {
-        return EvalError::Nesting {
-            what: "a value",
-            limit: 1_000,
-        };
+        return EvalError::Nesting { what: "a value", limit: 1_000 };
     }
     EvalError::Failed {
         engine_code: error.code().to_owned(),
@@ -59,10 +48,7 @@ fn size(error: &Error, source: &str, limits: &Limits) -> EvalError {
 }
 
 pub(super) fn too_deep() -> EvalError {
-    EvalError::Nesting {
-        what: "the result",
-        limit: DEEPEST_RESULT,
-    }
+    EvalError::Nesting { what: "the result", limit: DEEPEST_RESULT }
 }
 
 /// Whether the language, rather than a limit or we, refused the operation: perhaps because of a marked integer.

@@ -20,26 +20,11 @@ pub(crate) fn guarded() -> Bindings {
     GUARDED
         .get_or_init(|| {
             Bindings::new()
-                .function(
-                    "eval",
-                    HostFunction::new(2, |_, _| Err(Error::new(EVAL_DENIED))).without_input(),
-                )
-                .function(
-                    "prunella_unique",
-                    HostFunction::new(1, |args, _| Ok(unique(args))).without_input(),
-                )
-                .function(
-                    "prunella_restore",
-                    HostFunction::new(1, |args, _| Ok(restore(args))).without_input(),
-                )
-                .function(
-                    "prunella_integer",
-                    HostFunction::new(1, |args, _| Ok(long_integer(args))).without_input(),
-                )
-                .function(
-                    "prunella_marked",
-                    HostFunction::new(1, |args, _| Ok(Some(is_marked(args)))).without_input(),
-                )
+                .function("eval", HostFunction::new(2, |_, _| Err(Error::new(EVAL_DENIED))).without_input())
+                .function("prunella_unique", HostFunction::new(1, |args, _| Ok(unique(args))).without_input())
+                .function("prunella_restore", HostFunction::new(1, |args, _| Ok(restore(args))).without_input())
+                .function("prunella_integer", HostFunction::new(1, |args, _| Ok(long_integer(args))).without_input())
+                .function("prunella_marked", HostFunction::new(1, |args, _| Ok(Some(is_marked(args)))).without_input())
         })
         .clone()
 }
@@ -70,8 +55,7 @@ fn long_integer(args: &[Option<Value>]) -> Option<Value> {
         return Some(text.clone().into());
     }
     let mut mark = String::new();
-    (exact::needs_mark(text.as_bytes()) && exact::push_mark(&mut mark, text).is_ok())
-        .then(|| mark.into())
+    (exact::needs_mark(text.as_bytes()) && exact::push_mark(&mut mark, text).is_ok()).then(|| mark.into())
 }
 
 /// The distinct items of an array in linear time: what `$distinct` gives in quadratic time.
@@ -80,13 +64,7 @@ fn unique(args: &[Option<Value>]) -> Option<Value> {
         return first(args).cloned();
     };
     let mut seen = HashSet::with_capacity(items.len());
-    Some(
-        items
-            .iter()
-            .filter(|item| seen.insert(canonical(item)))
-            .cloned()
-            .collect(),
-    )
+    Some(items.iter().filter(|item| seen.insert(canonical(item))).cloned().collect())
 }
 
 /// A text that two values share exactly when JSONata holds them equal: numbers by value, objects whatever the order of

@@ -18,24 +18,14 @@ pub(super) struct Program {
 }
 
 impl Program {
-    pub(super) fn compile(
-        author: &Expression,
-        rewritten: Option<Rewritten>,
-    ) -> Result<Self, Error> {
+    pub(super) fn compile(author: &Expression, rewritten: Option<Rewritten>) -> Result<Self, Error> {
         let expression = match &rewritten {
             Some(rewritten) => Expression::compile(&rewritten.text)?,
             None => author.clone(),
         };
         let reads = expression.reads_with(&functions::guarded());
-        let cut = reads
-            .input()
-            .cloned()
-            .unwrap_or(Read::Fields(BTreeMap::new()));
-        Ok(Self {
-            expression,
-            rewritten,
-            cut,
-        })
+        let cut = reads.input().cloned().unwrap_or(Read::Fields(BTreeMap::new()));
+        Ok(Self { expression, rewritten, cut })
     }
 
     /// Reads the JSON text of an input, as far as the program reads it. The rest is checked to be JSON.
@@ -49,8 +39,7 @@ impl Program {
         options: &Options,
         write: impl FnOnce(Output<'_, '_>) -> Result<R, Error>,
     ) -> Result<R, Error> {
-        self.expression
-            .evaluate_document_to(input, &functions::guarded(), options, write)
+        self.expression.evaluate_document_to(input, &functions::guarded(), options, write)
     }
 
     pub(super) fn run_value<R>(
@@ -60,17 +49,12 @@ impl Program {
         options: &Options,
         write: impl FnOnce(Output<'_, '_>) -> Result<R, Error>,
     ) -> Result<R, Error> {
-        self.expression
-            .evaluate_source_to(&Root(input), bindings, options, write)
+        self.expression.evaluate_source_to(&Root(input), bindings, options, write)
     }
 
     /// Where in the author's text the error is.
     pub(super) fn position(&self, error: &Error) -> Option<usize> {
         let start = error.span()?.start;
-        Some(
-            self.rewritten
-                .as_ref()
-                .map_or(start, |rewritten| rewritten.position(start)),
-        )
+        Some(self.rewritten.as_ref().map_or(start, |rewritten| rewritten.position(start)))
     }
 }

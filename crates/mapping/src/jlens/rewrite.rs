@@ -54,8 +54,7 @@ pub(super) fn rewrite(ast: &Ast, survey: &Survey, purpose: Purpose) -> Option<Re
     let source = ast.source.as_str();
     let mut edits = Vec::new();
     let mut callees = BTreeSet::new();
-    ast.root
-        .walk(&mut |node| collect(node, source, survey, purpose, &mut callees, &mut edits));
+    ast.root.walk(&mut |node| collect(node, source, survey, purpose, &mut callees, &mut edits));
     edits.sort();
 
     let mut prelude = String::from("(");
@@ -121,23 +120,14 @@ fn collect(
     edits: &mut Vec<Edit>,
 ) {
     let mut replace = |at: usize, removed: usize, text: String| {
-        edits.push(Edit {
-            at,
-            opens: true,
-            removed,
-            text,
-        });
+        edits.push(Edit { at, opens: true, removed, text });
     };
     match &node.kind {
         NodeKind::Function { procedure, .. } | NodeKind::Partial { procedure, .. } => {
             callees.insert(procedure.span.start);
         }
         NodeKind::Variable { name } if survey.is_builtin(name) => {
-            let form = if callees.contains(&node.span.start) {
-                "call"
-            } else {
-                "value"
-            };
+            let form = if callees.contains(&node.span.start) { "call" } else { "value" };
             let replacement = match name.as_str() {
                 "distinct" => "$prunella_distinct".to_owned(),
                 "string" | "type" | "number" if purpose.exact => format!("$prunella_{name}_{form}"),
@@ -145,19 +135,9 @@ fn collect(
             };
             replace(node.span.start, name.len() + 1, replacement);
         }
-        NodeKind::Binary {
-            op: BinaryOp::Concat,
-            lhs,
-            rhs,
-        } if purpose.exact => {
+        NodeKind::Binary { op: BinaryOp::Concat, lhs, rhs } if purpose.exact => {
             for operand in [lhs, rhs] {
-                if matches!(
-                    operand.kind,
-                    NodeKind::Binary {
-                        op: BinaryOp::Concat,
-                        ..
-                    } | NodeKind::String { .. }
-                ) {
+                if matches!(operand.kind, NodeKind::Binary { op: BinaryOp::Concat, .. } | NodeKind::String { .. }) {
                     continue;
                 }
                 edits.push(Edit {
@@ -166,23 +146,14 @@ fn collect(
                     removed: 0,
                     text: "$prunella_text(".to_owned(),
                 });
-                edits.push(Edit {
-                    at: operand.span.end,
-                    opens: false,
-                    removed: 0,
-                    text: ")".to_owned(),
-                });
+                edits.push(Edit { at: operand.span.end, opens: false, removed: 0, text: ")".to_owned() });
             }
         }
         NodeKind::Number { .. } | NodeKind::Negate { .. } if purpose.exact => {
             if let Some(literal) = long_integer(node, source) {
                 let mut mark = String::new();
                 if exact::push_mark(&mut mark, &literal).is_ok() {
-                    replace(
-                        node.span.start,
-                        node.span.end - node.span.start,
-                        format!("\"{mark}\""),
-                    );
+                    replace(node.span.start, node.span.end - node.span.start, format!("\"{mark}\""));
                 }
             }
         }
@@ -200,9 +171,6 @@ pub(super) fn long_integer(node: &Node, source: &str) -> Option<String> {
     if !is_literal {
         return None;
     }
-    let text: String = source
-        .get(node.span.start..node.span.end)?
-        .split_whitespace()
-        .collect();
+    let text: String = source.get(node.span.start..node.span.end)?.split_whitespace().collect();
     exact::needs_mark(text.as_bytes()).then_some(text)
 }

@@ -43,10 +43,7 @@ type Outcome = Result<Option<Value>, EvalError>;
 
 fn same(outcome: &Outcome, case: &Case) -> bool {
     match outcome {
-        Ok(Some(value)) => case
-            .value
-            .as_ref()
-            .is_some_and(|expected| equal(value, expected)),
+        Ok(Some(value)) => case.value.as_ref().is_some_and(|expected| equal(value, expected)),
         Ok(None) => case.undefined,
         Err(_) => case.error.is_some(),
     }
@@ -55,13 +52,9 @@ fn same(outcome: &Outcome, case: &Case) -> bool {
 fn equal(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Number(a), Value::Number(b)) => a.as_f64() == b.as_f64(),
-        (Value::Array(a), Value::Array(b)) => {
-            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal(a, b))
-        }
+        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal(a, b)),
         (Value::Object(a), Value::Object(b)) => {
-            a.len() == b.len()
-                && a.iter()
-                    .all(|(key, a)| b.get(key).is_some_and(|b| equal(a, b)))
+            a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| equal(a, b)))
         }
         _ => a == b,
     }
@@ -79,27 +72,14 @@ fn differing(evaluate: impl Fn(&JlensExpression, &Value, &Bindings) -> Outcome) 
             }
             continue;
         };
-        let input = case
-            .dataset
-            .as_ref()
-            .map_or(case.data.clone(), |name| datasets.get(name).cloned());
+        let input = case.dataset.as_ref().map_or(case.data.clone(), |name| datasets.get(name).cloned());
         let input = input.unwrap_or_default();
-        let bindings = case
-            .bindings
-            .iter()
-            .fold(Bindings::new(), |bindings, (name, value)| {
-                bindings.with(name, value.clone())
-            });
+        let bindings =
+            case.bindings.iter().fold(Bindings::new(), |bindings, (name, value)| bindings.with(name, value.clone()));
         let outcome = evaluate(&expression, &input, &bindings);
         if !same(&outcome, &case) {
-            let expected = case
-                .value
-                .as_ref()
-                .map_or(format!("{:?}", case.error), Value::to_string);
-            differing.push(format!(
-                "{}: {} gives {outcome:?}, not {expected}",
-                case.name, case.expr
-            ));
+            let expected = case.value.as_ref().map_or(format!("{:?}", case.error), Value::to_string);
+            differing.push(format!("{}: {} gives {outcome:?}, not {expected}", case.name, case.expr));
         }
     }
     differing
@@ -111,12 +91,7 @@ fn values_agree_with_the_reference() {
     let differing = differing(|expression, input, bindings| {
         expression.evaluate(&Input::borrowed(input), bindings, MOMENT, &limits)
     });
-    assert!(
-        differing.is_empty(),
-        "{} differ:\n{}",
-        differing.len(),
-        differing.join("\n")
-    );
+    assert!(differing.is_empty(), "{} differ:\n{}", differing.len(), differing.join("\n"));
 }
 
 #[test]
@@ -129,24 +104,13 @@ fn mapped_text_agrees_with_the_reference() {
             Err(error) => Err(error),
         }
     });
-    assert!(
-        differing.is_empty(),
-        "{} differ:\n{}",
-        differing.len(),
-        differing.join("\n")
-    );
+    assert!(differing.is_empty(), "{} differ:\n{}", differing.len(), differing.join("\n"));
 }
 
 #[test]
 fn expressions_rewritten_for_marked_integers_agree_with_the_reference() {
     let limits = Limits::default();
-    let differing = differing(|expression, input, bindings| {
-        expression.evaluate_exactly(input, bindings, MOMENT, &limits)
-    });
-    assert!(
-        differing.is_empty(),
-        "{} differ:\n{}",
-        differing.len(),
-        differing.join("\n")
-    );
+    let differing =
+        differing(|expression, input, bindings| expression.evaluate_exactly(input, bindings, MOMENT, &limits));
+    assert!(differing.is_empty(), "{} differ:\n{}", differing.len(), differing.join("\n"));
 }

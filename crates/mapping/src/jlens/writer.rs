@@ -72,11 +72,7 @@ impl Writer {
     fn open(&mut self, bracket: u8, expected: usize) -> Open {
         self.depth += 1;
         self.too_deep |= self.depth > DEEPEST_RESULT;
-        Open {
-            start: self.raw(&[bracket]),
-            expected,
-            written: 0,
-        }
+        Open { start: self.raw(&[bracket]), expected, written: 0 }
     }
 
     fn close(&mut self, open: &Open, bracket: u8) -> usize {
@@ -130,8 +126,7 @@ impl Builder for Writer {
         }
         match exact::unmark(value) {
             Some(digits) => {
-                self.long_integers |=
-                    digits.parse::<u64>().is_err() && digits.parse::<i64>().is_err();
+                self.long_integers |= digits.parse::<u64>().is_err() && digits.parse::<i64>().is_err();
                 self.raw(digits.as_bytes())
             }
             None => self.quoted(&exact::unmark_within(value, false)),

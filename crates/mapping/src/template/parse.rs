@@ -46,12 +46,7 @@ fn expression(text: &str, open: usize) -> Result<(Expression, usize), CompileErr
         };
         let source = &text[start..close];
         if source.trim().is_empty() {
-            return Err(CompileError::at(
-                Code::TemplateSyntax,
-                text,
-                open,
-                "there is no expression between {{ and }}",
-            ));
+            return Err(CompileError::at(Code::TemplateSyntax, text, open, "there is no expression between {{ and }}"));
         }
         match Expression::compile(source.trim()) {
             Ok(expression) => return Ok((expression, close + CLOSE.len())),
@@ -70,12 +65,7 @@ fn expression(text: &str, open: usize) -> Result<(Expression, usize), CompileErr
         // Of `}}}`, the first brace may belong to the expression.
         search = close + 1;
     }
-    Err(best.map(|(error, _)| error).unwrap_or_else(|| {
-        CompileError::at(
-            Code::TemplateSyntax,
-            text,
-            open,
-            "{{ has no }} that ends it",
-        )
-    }))
+    Err(best
+        .map(|(error, _)| error)
+        .unwrap_or_else(|| CompileError::at(Code::TemplateSyntax, text, open, "{{ has no }} that ends it")))
 }

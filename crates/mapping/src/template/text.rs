@@ -26,10 +26,7 @@ pub enum Encoding {
 
 impl Template {
     pub fn parse(text: &str) -> Result<Self, CompileError> {
-        Ok(Self {
-            source: text.to_owned(),
-            parts: parse::parse(text)?,
-        })
+        Ok(Self { source: text.to_owned(), parts: parse::parse(text)? })
     }
 
     /// A template's text that gives `literal`, whatever it holds.
@@ -68,9 +65,7 @@ impl Template {
     ) -> Result<Value, EvalError> {
         match self.parts.as_slice() {
             [Part::Expression(expression)] => value_of(expression, input, bindings, moment, limits),
-            _ => self
-                .render(Encoding::Plain, input, bindings, moment, limits)
-                .map(Value::String),
+            _ => self.render(Encoding::Plain, input, bindings, moment, limits).map(Value::String),
         }
     }
 
@@ -88,10 +83,7 @@ impl Template {
             match part {
                 Part::Literal(text) => out.push_str(text),
                 Part::Expression(expression) => {
-                    let text = text_of(
-                        expression,
-                        value_of(expression, input, bindings, moment, limits)?,
-                    )?;
+                    let text = text_of(expression, value_of(expression, input, bindings, moment, limits)?)?;
                     match encoding {
                         Encoding::Percent if index > 0 => percent_encode(&mut out, &text),
                         _ => out.push_str(&text),
@@ -104,10 +96,7 @@ impl Template {
 }
 
 pub(super) fn union(reads: impl Iterator<Item = StepReads>) -> StepReads {
-    reads.fold(
-        StepReads::Only(std::collections::BTreeSet::new()),
-        StepReads::union,
-    )
+    reads.fold(StepReads::Only(std::collections::BTreeSet::new()), StepReads::union)
 }
 
 fn value_of(
@@ -120,13 +109,8 @@ fn value_of(
     let source = || expression.source().to_owned();
     expression
         .evaluate_input(input, bindings, moment, limits)
-        .map_err(|error| EvalError::Template {
-            expression: source(),
-            error: Box::new(error),
-        })?
-        .ok_or_else(|| EvalError::TemplateUndefined {
-            expression: source(),
-        })
+        .map_err(|error| EvalError::Template { expression: source(), error: Box::new(error) })?
+        .ok_or_else(|| EvalError::TemplateUndefined { expression: source() })
 }
 
 fn text_of(expression: &Expression, value: Value) -> Result<String, EvalError> {
@@ -138,10 +122,7 @@ fn text_of(expression: &Expression, value: Value) -> Result<String, EvalError> {
         Value::Array(_) => "an array",
         Value::Object(_) => "an object",
     };
-    Err(EvalError::TemplateValue {
-        expression: expression.source().to_owned(),
-        found,
-    })
+    Err(EvalError::TemplateValue { expression: expression.source().to_owned(), found })
 }
 
 fn percent_encode(out: &mut String, text: &str) {

@@ -21,9 +21,7 @@ enum Node {
 impl TemplateValue {
     /// The error's place is in the string that does not compile.
     pub fn parse(value: &Value) -> Result<Self, CompileError> {
-        Ok(Self {
-            node: Node::parse(value)?,
-        })
+        Ok(Self { node: Node::parse(value)? })
     }
 
     /// Whether the value holds no expression.
@@ -45,8 +43,7 @@ impl TemplateValue {
         moment: Moment,
         limits: &Limits,
     ) -> Result<Value, EvalError> {
-        self.node
-            .evaluate(&|template| template.evaluate(input, bindings, moment, limits))
+        self.node.evaluate(&|template| template.evaluate(input, bindings, moment, limits))
     }
 }
 
@@ -58,22 +55,15 @@ impl Node {
                 template => Self::Text(template),
             },
             Value::Array(items) => {
-                let nodes = items
-                    .iter()
-                    .map(Self::parse)
-                    .collect::<Result<Vec<_>, _>>()?;
+                let nodes = items.iter().map(Self::parse).collect::<Result<Vec<_>, _>>()?;
                 match nodes.iter().all(Self::is_static) {
                     true => Self::Static(value.clone()),
                     false => Self::Array(nodes),
                 }
             }
             Value::Object(fields) => {
-                let parse =
-                    |(name, field): (&String, &Value)| Ok((name.clone(), Self::parse(field)?));
-                let nodes = fields
-                    .iter()
-                    .map(parse)
-                    .collect::<Result<Vec<_>, CompileError>>()?;
+                let parse = |(name, field): (&String, &Value)| Ok((name.clone(), Self::parse(field)?));
+                let nodes = fields.iter().map(parse).collect::<Result<Vec<_>, CompileError>>()?;
                 match nodes.iter().all(|(_, node)| node.is_static()) {
                     true => Self::Static(value.clone()),
                     false => Self::Object(nodes),
@@ -97,22 +87,14 @@ impl Node {
         }
     }
 
-    fn evaluate(
-        &self,
-        evaluate: &impl Fn(&Template) -> Result<Value, EvalError>,
-    ) -> Result<Value, EvalError> {
+    fn evaluate(&self, evaluate: &impl Fn(&Template) -> Result<Value, EvalError>) -> Result<Value, EvalError> {
         match self {
             Self::Static(value) => Ok(value.clone()),
             Self::Text(template) => evaluate(template),
             Self::Array(nodes) => nodes.iter().map(|node| node.evaluate(evaluate)).collect(),
             Self::Object(nodes) => {
-                let evaluate =
-                    |(name, node): &(String, Self)| Ok((name.clone(), node.evaluate(evaluate)?));
-                nodes
-                    .iter()
-                    .map(evaluate)
-                    .collect::<Result<Map<_, _>, _>>()
-                    .map(Value::Object)
+                let evaluate = |(name, node): &(String, Self)| Ok((name.clone(), node.evaluate(evaluate)?));
+                nodes.iter().map(evaluate).collect::<Result<Map<_, _>, _>>().map(Value::Object)
             }
         }
     }

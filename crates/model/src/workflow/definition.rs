@@ -242,11 +242,7 @@ pub struct Retry {
 
 impl Default for Retry {
     fn default() -> Self {
-        Self {
-            attempts: 4,
-            backoff: Period::from_millis(200),
-            max_backoff: Period::from_secs(10),
-        }
+        Self { attempts: 4, backoff: Period::from_millis(200), max_backoff: Period::from_secs(10) }
     }
 }
 

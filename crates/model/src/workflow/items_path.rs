@@ -40,16 +40,12 @@ impl ItemsPath {
 
     /// The value at this path of `answer`, `None` when a field on the way is missing or its parent is not an object.
     pub fn find<'a>(&self, answer: &'a Value) -> Option<&'a Value> {
-        self.fields
-            .iter()
-            .try_fold(answer, |value, field| value.as_object()?.get(field))
+        self.fields.iter().try_fold(answer, |value, field| value.as_object()?.get(field))
     }
 
     /// As [`ItemsPath::find`], for taking the value out without a copy.
     pub fn find_mut<'a>(&self, answer: &'a mut Value) -> Option<&'a mut Value> {
-        self.fields
-            .iter()
-            .try_fold(answer, |value, field| value.as_object_mut()?.get_mut(field))
+        self.fields.iter().try_fold(answer, |value, field| value.as_object_mut()?.get_mut(field))
     }
 }
 
@@ -58,14 +54,8 @@ impl FromStr for ItemsPath {
 
     fn from_str(text: &str) -> Result<Self, ItemsPathError> {
         parse_fields(text)
-            .map(|fields| Self {
-                text: text.to_owned(),
-                fields,
-            })
-            .map_err(|reason| ItemsPathError {
-                text: text.to_owned(),
-                reason,
-            })
+            .map(|fields| Self { text: text.to_owned(), fields })
+            .map_err(|reason| ItemsPathError { text: text.to_owned(), reason })
     }
 }
 
@@ -93,9 +83,7 @@ fn parse_fields(text: &str) -> Result<Vec<String>, &'static str> {
         if after.is_empty() {
             return Ok(fields);
         }
-        rest = after
-            .strip_prefix('.')
-            .ok_or("a character that needs backticks")?;
+        rest = after.strip_prefix('.').ok_or("a character that needs backticks")?;
     }
 }
 
@@ -174,13 +162,7 @@ mod tests {
         let answer = json!({ "data": { "orders": [1] } });
         let path: ItemsPath = "data.orders".parse().expect("valid");
         assert_eq!(path.find(&answer), Some(&json!([1])));
-        assert_eq!(
-            "data.x".parse::<ItemsPath>().expect("valid").find(&answer),
-            None
-        );
-        assert_eq!(
-            "$".parse::<ItemsPath>().expect("valid").find(&answer),
-            Some(&answer)
-        );
+        assert_eq!("data.x".parse::<ItemsPath>().expect("valid").find(&answer), None);
+        assert_eq!("$".parse::<ItemsPath>().expect("valid").find(&answer), Some(&answer));
     }
 }

@@ -10,16 +10,21 @@ use prunella_model::{ByteSize, Period};
 use prunella_sources::{Cursor, HttpClient, HttpClientConfig, HttpRequest, HttpSource, SourceError};
 use serde_json::Value;
 
-pub fn path(text: &str) -> ItemsPath {
+pub(crate) fn path(text: &str) -> ItemsPath {
     text.parse().expect(text)
 }
 
-pub fn client() -> HttpClient {
-    HttpClient::new(&HttpClientConfig::default()).expect("client")
+thread_local! {
+    // Reading the system's certificates takes a moment; each test has a thread and a runtime of its own.
+    static CLIENT: HttpClient = HttpClient::new(&HttpClientConfig::default()).expect("client");
+}
+
+pub(crate) fn client() -> HttpClient {
+    CLIENT.with(Clone::clone)
 }
 
 /// A patient request for the array at `data`; waits are short, so that tests are.
-pub fn request(url: &str) -> HttpRequest {
+pub(crate) fn request(url: &str) -> HttpRequest {
     HttpRequest {
         method: HttpMethod::Get,
         url: url.parse().expect(url),
@@ -34,12 +39,12 @@ pub fn request(url: &str) -> HttpRequest {
     }
 }
 
-pub fn source(request: HttpRequest) -> HttpSource {
+pub(crate) fn source(request: HttpRequest) -> HttpSource {
     HttpSource::new(&client(), request).expect("a request that can be sent")
 }
 
 /// The error of the first page of `url`.
-pub async fn refused(url: &str) -> SourceError {
+pub(crate) async fn refused(url: &str) -> SourceError {
     source(request(url)).page(None).await.expect_err(url)
 }
 
@@ -51,30 +56,30 @@ fn size(param: &str, value: u64) -> PageSize {
     PageSize { param: param.to_owned(), value }
 }
 
-pub fn by_page(items: Option<u64>) -> Pagination {
+pub(crate) fn by_page(items: Option<u64>) -> Pagination {
     let page = PagePagination { param: "page".to_owned(), first: 1, size: items.map(|items| size("size", items)) };
     Pagination { page: Some(page), ..no_way() }
 }
 
-pub fn by_offset(items: u64) -> Pagination {
+pub(crate) fn by_offset(items: u64) -> Pagination {
     let offset = OffsetPagination { param: "offset".to_owned(), limit: size("limit", items) };
     Pagination { offset: Some(offset), ..no_way() }
 }
 
-pub fn by_cursor() -> Pagination {
+pub(crate) fn by_cursor() -> Pagination {
     Pagination { cursor: Some(CursorPagination { path: path("next"), param: "cursor".to_owned() }), ..no_way() }
 }
 
-pub fn by_link(at: Option<&str>) -> Pagination {
+pub(crate) fn by_link(at: Option<&str>) -> Pagination {
     Pagination { link: Some(LinkPagination { path: at.map(path) }), ..no_way() }
 }
 
 /// All pages of a source, until its end or its first error.
-pub async fn read_all(source: &HttpSource) -> Result<Vec<Vec<Bytes>>, SourceError> {
+pub(crate) async fn read_all(source: &HttpSource) -> Result<Vec<Vec<Bytes>>, SourceError> {
     read_from(source, None).await
 }
 
-pub async fn read_from(source: &HttpSource, mut at: Option<Cursor>) -> Result<Vec<Vec<Bytes>>, SourceError> {
+pub(crate) async fn read_from(source: &HttpSource, mut at: Option<Cursor>) -> Result<Vec<Vec<Bytes>>, SourceError> {
     let mut pages = Vec::new();
     loop {
         let page = source.page(at.as_ref()).await?;
@@ -86,6 +91,6 @@ pub async fn read_from(source: &HttpSource, mut at: Option<Cursor>) -> Result<Ve
     }
 }
 
-pub fn decoded(pages: &[Vec<Bytes>]) -> Vec<Value> {
+pub(crate) fn decoded(pages: &[Vec<Bytes>]) -> Vec<Value> {
     pages.iter().flatten().map(|item| serde_json::from_slice(item).expect("JSON")).collect()
 }

@@ -1,6 +1,7 @@
 //! The answers of the hostile server, as bytes.
 
 use std::io::Write;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use flate2::Compression;
@@ -54,7 +55,7 @@ pub(crate) fn acts(head: &str) -> Vec<Act> {
         "/NoContent" => vec![Act::Write(head_of(204, &[]))],
         "/Empty" => json_answer(""),
         "/Gzip" => gzipped(&compressed(GOOD.as_bytes())),
-        "/GzipBomb" => gzipped(&bomb()),
+        "/GzipBomb" => gzipped(&BOMB),
         "/NoGzip" => gzipped(GOOD.as_bytes()),
         "/CutGzip" => {
             let whole = compressed(&GOOD.repeat(50).into_bytes());
@@ -148,11 +149,12 @@ fn compressed(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap_or_default()
 }
 
-fn bomb() -> Vec<u8> {
+/// Made once: it takes a moment.
+static BOMB: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     let blanks = vec![b' '; 1 << 20];
-    for _ in 0..256 {
+    for _ in 0..64 {
         let _ = encoder.write_all(&blanks);
     }
     encoder.finish().unwrap_or_default()
-}
+});

@@ -7,5 +7,5 @@ mod pages;
 mod shop;
 
 pub use catalogue::{customer, is_bad, order};
-pub use hostile::{Hostility, HostileServer};
+pub use hostile::{HostileServer, Hostility};
 pub use shop::{BadDay, Shop, ShopConfig, ShopHandle};

@@ -38,11 +38,7 @@ async fn at_the_door(State(state): Shop, request: Request, next: Next) -> Respon
         Some(token) => shown.and_then(|shown| shown.strip_prefix("Bearer ")) == Some(token),
         None => true,
     };
-    if is_known {
-        next.run(request).await
-    } else {
-        (StatusCode::UNAUTHORIZED, "show your token").into_response()
-    }
+    if is_known { next.run(request).await } else { (StatusCode::UNAUTHORIZED, "show your token").into_response() }
 }
 
 fn number(parameters: &Parameters, name: &str) -> Option<u64> {

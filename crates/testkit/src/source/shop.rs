@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use axum::serve::ListenerExt;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -66,6 +67,7 @@ pub(crate) struct ShopState {
     pub(crate) config: ShopConfig,
     failures_left: Mutex<HashMap<u64, u32>>,
     requests: AtomicU64,
+    connections: AtomicU64,
     pages_served: AtomicU64,
 }
 
@@ -112,6 +114,11 @@ impl ShopHandle {
         self.state.requests.load(Ordering::Relaxed)
     }
 
+    /// Connections that were opened so far.
+    pub fn connections(&self) -> u64 {
+        self.state.connections.load(Ordering::Relaxed)
+    }
+
     /// Pages of orders that were answered.
     pub fn pages_served(&self) -> u64 {
         self.state.pages_served.load(Ordering::Relaxed)
@@ -153,9 +160,14 @@ impl Shop {
             failures_left: Mutex::new(config.flaky.clone()),
             config,
             requests: AtomicU64::new(0),
+            connections: AtomicU64::new(0),
             pages_served: AtomicU64::new(0),
         });
         let router = pages::router(state.clone());
+        let counted = state.clone();
+        let listener = listener.tap_io(move |_| {
+            counted.connections.fetch_add(1, Ordering::Relaxed);
+        });
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         tokio::spawn(async move {

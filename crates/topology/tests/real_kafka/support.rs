@@ -26,15 +26,9 @@ pub(crate) fn kafka() -> Arc<Kafka> {
     }
     let data = tempfile::tempdir().expect("a temporary directory");
     let mut config = LocalKafkaConfig::new(data.path());
-    config.security = Security::SaslSsl {
-        users: vec![Credentials::new(USER, PASSWORD)],
-    };
-    let broker = LocalKafka::start(config, &|progress| println!("{progress}"))
-        .expect("the local Kafka starts");
-    let kafka = Arc::new(Kafka {
-        broker,
-        _data: data,
-    });
+    config.security = Security::SaslSsl { users: vec![Credentials::new(USER, PASSWORD)] };
+    let broker = LocalKafka::start(config, &|progress| println!("{progress}")).expect("the local Kafka starts");
+    let kafka = Arc::new(Kafka { broker, _data: data });
     *running = Arc::downgrade(&kafka);
     kafka
 }
@@ -47,10 +41,7 @@ impl Kafka {
     }
 
     pub(crate) fn secured(&self, user: &str, password: &str) -> ClientConfig {
-        let listener = self
-            .broker
-            .secured()
-            .expect("started with a secured listener");
+        let listener = self.broker.secured().expect("started with a secured listener");
         let mut config = ClientConfig::new();
         config
             .set("bootstrap.servers", &listener.bootstrap_servers)
@@ -58,50 +49,26 @@ impl Kafka {
             .set("sasl.mechanism", "SCRAM-SHA-256")
             .set("sasl.username", user)
             .set("sasl.password", password)
-            .set(
-                "ssl.ca.location",
-                listener.ca_file.to_str().expect("a path in UTF-8"),
-            );
+            .set("ssl.ca.location", listener.ca_file.to_str().expect("a path in UTF-8"));
         config
     }
 
     pub(crate) async fn cluster(&self) -> Cluster {
-        Cluster::connect(&self.plain(), Duration::from_secs(10))
-            .await
-            .expect("the broker answers")
+        Cluster::connect(&self.plain(), Duration::from_secs(10)).await.expect("the broker answers")
     }
 
-    pub(crate) async fn create_by_hand(
-        &self,
-        name: &str,
-        partitions: i32,
-        settings: &[(&str, &str)],
-    ) {
+    pub(crate) async fn create_by_hand(&self, name: &str, partitions: i32, settings: &[(&str, &str)]) {
         let admin: AdminClient<DefaultClientContext> = self.plain().create().expect("a client");
         let new = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
-        let new = settings
-            .iter()
-            .fold(new, |new, (key, value)| new.set(key, value));
+        let new = settings.iter().fold(new, |new, (key, value)| new.set(key, value));
         let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(10)));
-        let created = admin
-            .create_topics([&new], &options)
-            .await
-            .expect("an answer");
-        created
-            .into_iter()
-            .for_each(|result| drop(result.expect("created")));
+        let created = admin.create_topics([&new], &options).await.expect("an answer");
+        created.into_iter().for_each(|result| drop(result.expect("created")));
         // The controller answers before the broker knows the topic.
         let cluster = self.cluster().await;
         for _ in 0..200 {
-            let shape = cluster
-                .describe(&[name.to_owned()])
-                .await
-                .expect("described");
-            if shape
-                .topics
-                .get(name)
-                .is_some_and(|topic| topic.partitions == partitions)
-            {
+            let shape = cluster.describe(&[name.to_owned()]).await.expect("described");
+            if shape.topics.get(name).is_some_and(|topic| topic.partitions == partitions) {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -114,17 +81,8 @@ impl Kafka {
         let status = self
             .broker
             .tool("org.apache.kafka.tools.AclCommand")
-            .args([
-                "--bootstrap-server",
-                &self.broker.bootstrap_servers(),
-                "--add",
-            ])
-            .args([
-                "--allow-principal",
-                &format!("User:{USER}"),
-                "--operation",
-                operation,
-            ])
+            .args(["--bootstrap-server", &self.broker.bootstrap_servers(), "--add"])
+            .args(["--allow-principal", &format!("User:{USER}"), "--operation", operation])
             .args(["--topic", prefix, "--resource-pattern-type", "prefixed"])
             .status()
             .expect("the tool runs");
@@ -136,11 +94,7 @@ impl Kafka {
 pub(crate) fn config() -> TopicsConfig {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    TopicsConfig {
-        prefix: format!("test{number}."),
-        partitions: Some(2),
-        ..TopicsConfig::default()
-    }
+    TopicsConfig { prefix: format!("test{number}."), partitions: Some(2), ..TopicsConfig::default() }
 }
 
 pub(crate) fn topology(config: &TopicsConfig) -> Topology {

@@ -8,16 +8,16 @@ mod workflow;
 
 use serde::{Deserialize, Serialize};
 
-use prunella_model::{Attempt, Code, RunId, StepId, WorkflowName, WorkflowRef, WorkflowVersion as Version, WorkspaceName};
+use prunella_model::{
+    Attempt, Code, RunId, StepId, WorkflowName, WorkflowRef, WorkflowVersion as Version, WorkspaceName,
+};
 
 use crate::schema::control_records;
 
 pub use commands::{BatchResult, CancelNotice, CancelRun, ExtractionEnded, StartRun, StepFailed, StepSkipped};
 pub use log::{AuditEvent, RunEvent};
 pub use stage::{ExtractRequest, RunContext, StageBatch, StageItem, StepOutputs};
-pub use state::{
-    BatchRange, Dispatch, Extraction, RunInput, RunState, RunStatus, StepOutput, StepState, StepStatus,
-};
+pub use state::{BatchRange, Dispatch, Extraction, RunInput, RunState, RunStatus, StepOutput, StepState, StepStatus};
 pub use workflow::{WorkflowLive, WorkflowVersion};
 
 control_records! {
@@ -54,11 +54,7 @@ pub struct StepRef {
 
 impl StepRef {
     pub fn workflow_ref(&self) -> WorkflowRef {
-        WorkflowRef {
-            workspace: self.workspace.clone(),
-            workflow: self.workflow.clone(),
-            version: self.version,
-        }
+        WorkflowRef { workspace: self.workspace.clone(), workflow: self.workflow.clone(), version: self.version }
     }
 }
 

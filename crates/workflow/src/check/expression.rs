@@ -41,11 +41,7 @@ impl Read {
             Root::Context => Reads::of_context(expression),
             Root::Item => Reads::of_mapping(expression),
         };
-        Self {
-            pointer: pointer.to_owned(),
-            root,
-            reads,
-        }
+        Self { pointer: pointer.to_owned(), root, reads }
     }
 }
 
@@ -56,12 +52,8 @@ impl Checker<'_, '_> {
         match Expression::compile(text) {
             Ok(expression) => Some(Read::new(pointer, &expression, root)),
             Err(error) => {
-                let mut problem = self.document.in_text(
-                    Code::WorkflowExpression,
-                    pointer,
-                    error.position,
-                    error.message.clone(),
-                );
+                let mut problem =
+                    self.document.in_text(Code::WorkflowExpression, pointer, error.position, error.message.clone());
                 problem.help = braces(text);
                 self.problems.push(problem);
                 None
@@ -78,9 +70,7 @@ impl Checker<'_, '_> {
         let source = match self.files.read(file) {
             Ok(source) => source,
             Err(error) => {
-                let mut problem = self
-                    .document
-                    .at_value(error.code, &file_field, error.message);
+                let mut problem = self.document.at_value(error.code, &file_field, error.message);
                 problem.help = error.help;
                 self.problems.push(problem);
                 return None;
@@ -116,18 +106,10 @@ impl Checker<'_, '_> {
             Value::String(text) => match Template::parse(text) {
                 Ok(template) => {
                     let reads = Reads::of_template(&template);
-                    found.push(Read {
-                        pointer: pointer.to_owned(),
-                        root: Root::Context,
-                        reads,
-                    });
+                    found.push(Read { pointer: pointer.to_owned(), root: Root::Context, reads });
                 }
-                Err(CompileError {
-                    message, position, ..
-                }) => {
-                    let problem =
-                        self.document
-                            .in_text(Code::WorkflowExpression, pointer, position, message);
+                Err(CompileError { message, position, .. }) => {
+                    let problem = self.document.in_text(Code::WorkflowExpression, pointer, position, message);
                     self.problems.push(problem);
                 }
             },

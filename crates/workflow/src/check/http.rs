@@ -11,13 +11,7 @@ use super::expression::Read;
 use crate::document::join;
 
 /// Headers that belong to the connection and that the client sets itself.
-const OWNED_HEADERS: [&str; 5] = [
-    "connection",
-    "content-length",
-    "host",
-    "transfer-encoding",
-    "upgrade",
-];
+const OWNED_HEADERS: [&str; 5] = ["connection", "content-length", "host", "transfer-encoding", "upgrade"];
 
 impl<'a> Checker<'a, '_> {
     /// Checks the source at `pointer`; returns what its templates read of other steps.
@@ -25,11 +19,7 @@ impl<'a> Checker<'a, '_> {
         if !self.is_object(pointer) {
             return Vec::new();
         }
-        self.exactly_one(
-            pointer,
-            &["http", "inline", "trigger"],
-            "where the data comes from",
-        );
+        self.exactly_one(pointer, &["http", "inline", "trigger"], "where the data comes from");
         let mut reads = self.templates(&join(pointer, "inline"));
         reads.extend(self.http(&join(pointer, "http"), &join(pointer, "items")));
         reads
@@ -72,11 +62,7 @@ impl<'a> Checker<'a, '_> {
             return;
         }
         if !templated && let Err(error) = Url::parse(text) {
-            self.report(
-                Code::WorkflowValue,
-                pointer,
-                format!("{text:?} is not an address: {error}"),
-            );
+            self.report(Code::WorkflowValue, pointer, format!("{text:?} is not an address: {error}"));
         }
     }
 
@@ -85,8 +71,7 @@ impl<'a> Checker<'a, '_> {
         for (name, value) in self.fields(pointer) {
             let at = join(pointer, name);
             if name.is_empty() || !name.bytes().all(is_token) {
-                let message =
-                    format!("{name:?} is not the name of a header: use letters, digits and -");
+                let message = format!("{name:?} is not the name of a header: use letters, digits and -");
                 self.report_key(Code::WorkflowValue, &at, message);
             }
             let lower = name.to_ascii_lowercase();
@@ -101,13 +86,8 @@ impl<'a> Checker<'a, '_> {
                 let message = format!("the header `{name}` is given twice, first as `{first}`");
                 self.report_key(Code::WorkflowValue, &at, message);
             }
-            if value
-                .as_str()
-                .is_some_and(|text| text.chars().any(|c| c.is_control() && c != '\t'))
-            {
-                let message = format!(
-                    "the value of the header `{name}` holds a line break or control character"
-                );
+            if value.as_str().is_some_and(|text| text.chars().any(|c| c.is_control() && c != '\t')) {
+                let message = format!("the value of the header `{name}` holds a line break or control character");
                 self.report(Code::WorkflowValue, &at, message);
             }
         }
@@ -134,9 +114,7 @@ impl<'a> Checker<'a, '_> {
         let body = join(pointer, "body");
         let method = self.text(&join(pointer, "method")).unwrap_or("GET");
         if self.document.get(&body).is_some() && method == "GET" {
-            let problem =
-                self.document
-                    .at_key(Code::WorkflowValue, &body, "a GET request has no body");
+            let problem = self.document.at_key(Code::WorkflowValue, &body, "a GET request has no body");
             self.problems.push(problem.help("add `method: POST`"));
         }
     }
@@ -146,41 +124,22 @@ impl<'a> Checker<'a, '_> {
         if !self.is_object(&pointer) {
             return;
         }
-        self.exactly_one(
-            &pointer,
-            &["page", "offset", "cursor", "link"],
-            "how the next page is found",
-        );
+        self.exactly_one(&pointer, &["page", "offset", "cursor", "link"], "how the next page is found");
         for kind in ["page", "offset"] {
             let at = join(&pointer, kind);
             if self.document.get(&at).is_some() && self.document.get(items).is_none() {
-                let message = format!(
-                    "`{kind}` ends with an empty page, so `items` must say where the items are"
-                );
+                let message = format!("`{kind}` ends with an empty page, so `items` must say where the items are");
                 let problem = self.document.at_key(Code::WorkflowValue, &at, message);
-                self.problems.push(
-                    problem
-                        .help("add `items` to `extract`; `$` when the answer itself is the list"),
-                );
+                self.problems.push(problem.help("add `items` to `extract`; `$` when the answer itself is the list"));
             }
         }
-        let mut seen: Vec<&str> = self
-            .fields(&join(http, "query"))
-            .map(|(name, _)| name.as_str())
-            .collect();
-        for field in [
-            "page/param",
-            "page/size/param",
-            "offset/param",
-            "offset/limit/param",
-            "cursor/param",
-        ] {
+        let mut seen: Vec<&str> = self.fields(&join(http, "query")).map(|(name, _)| name.as_str()).collect();
+        for field in ["page/param", "page/size/param", "offset/param", "offset/limit/param", "cursor/param"] {
             let at = format!("{pointer}/{field}");
             let Some(name) = self.text(&at) else { continue };
             self.query_name(&at, name, false);
             if seen.contains(&name) {
-                let message =
-                    format!("the query parameter `{name}` is already in use in this request");
+                let message = format!("the query parameter `{name}` is already in use in this request");
                 self.report(Code::WorkflowValue, &at, message);
             }
             seen.push(name);
@@ -192,8 +151,7 @@ impl<'a> Checker<'a, '_> {
         self.longer_than_nothing(&backoff);
         self.longer_than_nothing(&longest);
         let period = |text: Option<&str>| text.and_then(|text| text.parse::<Period>().ok());
-        if let (Some(first), Some(most)) =
-            (period(self.text(&backoff)), period(self.text(&longest)))
+        if let (Some(first), Some(most)) = (period(self.text(&backoff)), period(self.text(&longest)))
             && first > most
         {
             let message = format!("`backoff` ({first}) is longer than `max-backoff` ({most})");
@@ -203,11 +161,7 @@ impl<'a> Checker<'a, '_> {
 
     fn fields(&self, pointer: &str) -> serde_json::map::Iter<'a> {
         static NONE: std::sync::LazyLock<Map<String, Value>> = std::sync::LazyLock::new(Map::new);
-        self.document
-            .get(pointer)
-            .and_then(Value::as_object)
-            .unwrap_or(&NONE)
-            .iter()
+        self.document.get(pointer).and_then(Value::as_object).unwrap_or(&NONE).iter()
     }
 }
 

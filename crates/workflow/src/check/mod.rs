@@ -21,19 +21,9 @@ use crate::reads::Reads;
 use crate::suggest;
 
 /// All problems beyond the shape, and the file's value with mapping and schema files put in their place.
-pub(crate) fn check(
-    document: &Document,
-    files: &mut Files<'_>,
-    limits: &Limits,
-) -> (Vec<Problem>, Value) {
+pub(crate) fn check(document: &Document, files: &mut Files<'_>, limits: &Limits) -> (Vec<Problem>, Value) {
     let resolved = document.value().clone();
-    let mut checker = Checker {
-        document,
-        files,
-        limits,
-        problems: Vec::new(),
-        resolved,
-    };
+    let mut checker = Checker { document, files, limits, problems: Vec::new(), resolved };
     checker.workflow();
     (checker.problems, checker.resolved)
 }
@@ -58,26 +48,17 @@ impl<'a> Checker<'a, '_> {
         if !self.is_object(output) {
             return;
         }
-        self.exactly_one(
-            output,
-            &["from", "transform"],
-            "where the records come from",
-        );
+        self.exactly_one(output, &["from", "transform"], "where the records come from");
         if let Some(from) = self.text("/output/from")
             && !steps.exists(from)
         {
-            let problem = self.document.at_value(
-                Code::WorkflowGraph,
-                "/output/from",
-                format!("there is no step `{from}`"),
-            );
-            self.problems
-                .push(problem.help(steps.help_for_unknown(from)));
+            let problem =
+                self.document.at_value(Code::WorkflowGraph, "/output/from", format!("there is no step `{from}`"));
+            self.problems.push(problem.help(steps.help_for_unknown(from)));
         }
-        if self.document.get("/output/schema").is_some()
-            && self.document.get("/output/transform").is_none()
-        {
-            let message = "`schema` belongs to `output.transform`; items of a step are validated by the step's own `schema`";
+        if self.document.get("/output/schema").is_some() && self.document.get("/output/transform").is_none() {
+            let message =
+                "`schema` belongs to `output.transform`; items of a step are validated by the step's own `schema`";
             self.report_key(Code::WorkflowShape, "/output/schema", message);
         }
         let reads = self.mapping("/output/transform", Root::Context);
@@ -99,10 +80,7 @@ impl<'a> Checker<'a, '_> {
 
     /// Reports none and more than one of `fields` in the object at `pointer`.
     fn exactly_one(&mut self, pointer: &str, fields: &[&str], what: &str) {
-        let given: Vec<_> = fields
-            .iter()
-            .filter(|field| self.document.get(&join(pointer, field)).is_some())
-            .collect();
+        let given: Vec<_> = fields.iter().filter(|field| self.document.get(&join(pointer, field)).is_some()).collect();
         match given.as_slice() {
             [_] => {}
             [] => {
@@ -113,9 +91,7 @@ impl<'a> Checker<'a, '_> {
             }
             [first, more @ ..] => {
                 for field in more {
-                    let message = format!(
-                        "`{field}` cannot stand beside `{first}`: give exactly one of them"
-                    );
+                    let message = format!("`{field}` cannot stand beside `{first}`: give exactly one of them");
                     self.report_key(Code::WorkflowShape, &join(pointer, field), message);
                 }
             }
@@ -126,18 +102,10 @@ impl<'a> Checker<'a, '_> {
         let Some(text) = self.text(pointer) else {
             return;
         };
-        let zero = text
-            .parse::<prunella_model::Period>()
-            .is_ok_and(|period| period.duration().is_zero())
-            || text
-                .parse::<prunella_model::ByteSize>()
-                .is_ok_and(|size| size.bytes() == 0);
+        let zero = text.parse::<prunella_model::Period>().is_ok_and(|period| period.duration().is_zero())
+            || text.parse::<prunella_model::ByteSize>().is_ok_and(|size| size.bytes() == 0);
         if zero {
-            self.report(
-                Code::WorkflowValue,
-                pointer,
-                format!("`{}` must be more than 0", last(pointer)),
-            );
+            self.report(Code::WorkflowValue, pointer, format!("`{}` must be more than 0", last(pointer)));
         }
     }
 
@@ -150,13 +118,11 @@ impl<'a> Checker<'a, '_> {
     }
 
     fn report(&mut self, code: Code, pointer: &str, message: impl Into<String>) {
-        self.problems
-            .push(self.document.at_value(code, pointer, message));
+        self.problems.push(self.document.at_value(code, pointer, message));
     }
 
     fn report_key(&mut self, code: Code, pointer: &str, message: impl Into<String>) {
-        self.problems
-            .push(self.document.at_key(code, pointer, message));
+        self.problems.push(self.document.at_key(code, pointer, message));
     }
 }
 

@@ -15,17 +15,14 @@ impl Checker<'_, '_> {
         }
         let file_field = join(pointer, "file");
         let Some(file) = self.document.get(&file_field) else {
-            self.problems
-                .extend(json_schema::check(self.document, pointer));
+            self.problems.extend(json_schema::check(self.document, pointer));
             return;
         };
         let Some(file) = file.as_str() else { return };
         let source = match self.files.read(file) {
             Ok(source) => source,
             Err(error) => {
-                let mut problem = self
-                    .document
-                    .at_value(error.code, &file_field, error.message);
+                let mut problem = self.document.at_value(error.code, &file_field, error.message);
                 problem.help = error.help;
                 self.problems.push(problem);
                 return;
@@ -40,8 +37,7 @@ impl Checker<'_, '_> {
         };
         if !schema.value().is_object() {
             let message = "a JSON Schema must be an object";
-            self.problems
-                .push(schema.at_value(Code::WorkflowSchema, "", message));
+            self.problems.push(schema.at_value(Code::WorkflowSchema, "", message));
             return;
         }
         self.problems.extend(json_schema::check(&schema, ""));

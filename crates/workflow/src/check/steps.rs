@@ -44,27 +44,13 @@ impl<'a> Checker<'a, '_> {
         let given = self.document.get("/steps").and_then(Value::as_array);
         let list = given.map_or(&[][..], Vec::as_slice);
         if list.len() > self.limits.max_steps {
-            let message = format!(
-                "the workflow has {} steps; the limit is {}",
-                list.len(),
-                self.limits.max_steps
-            );
+            let message = format!("the workflow has {} steps; the limit is {}", list.len(), self.limits.max_steps);
             self.report_key(Code::WorkflowTooLarge, "/steps", message);
         }
-        let ids: Vec<_> = list
-            .iter()
-            .map(|step| step.get("id").and_then(Value::as_str))
-            .collect();
+        let ids: Vec<_> = list.iter().map(|step| step.get("id").and_then(Value::as_str)).collect();
         let index = self.index(&ids);
-        let needs = (0..list.len())
-            .map(|step| self.needs(step, &ids, &index))
-            .collect();
-        let steps = Steps {
-            given: given.is_some(),
-            ids,
-            index,
-            graph: Graph::new(needs),
-        };
+        let needs = (0..list.len()).map(|step| self.needs(step, &ids, &index)).collect();
+        let steps = Steps { given: given.is_some(), ids, index, graph: Graph::new(needs) };
         self.cycles(&steps);
         for step in 0..list.len() {
             self.step(step, &steps);
@@ -82,10 +68,7 @@ impl<'a> Checker<'a, '_> {
                 self.report(Code::WorkflowName, &pointer, message);
             }
             if let Some(first) = index.get(id) {
-                let line = self
-                    .document
-                    .at_value(Code::WorkflowGraph, &format!("/steps/{first}/id"), "")
-                    .line;
+                let line = self.document.at_value(Code::WorkflowGraph, &format!("/steps/{first}/id"), "").line;
                 let message = format!("there already is a step `{id}`, in line {line}");
                 self.report(Code::WorkflowGraph, &pointer, message);
             } else {
@@ -95,40 +78,23 @@ impl<'a> Checker<'a, '_> {
         index
     }
 
-    fn needs(
-        &mut self,
-        step: usize,
-        ids: &[Option<&'a str>],
-        index: &HashMap<&'a str, usize>,
-    ) -> Vec<usize> {
+    fn needs(&mut self, step: usize, ids: &[Option<&'a str>], index: &HashMap<&'a str, usize>) -> Vec<usize> {
         let pointer = format!("/steps/{step}/needs");
-        let list = self
-            .document
-            .get(&pointer)
-            .and_then(Value::as_array)
-            .map_or(&[][..], Vec::as_slice);
+        let list = self.document.get(&pointer).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         let mut found = Vec::with_capacity(list.len());
         for (entry, id) in list.iter().enumerate() {
             let Some(id) = id.as_str() else { continue };
             let at = join(&pointer, &entry.to_string());
             match index.get(id) {
                 _ if ids[step] == Some(id) => {
-                    self.report(
-                        Code::WorkflowGraph,
-                        &at,
-                        format!("step `{id}` needs itself"),
-                    );
+                    self.report(Code::WorkflowGraph, &at, format!("step `{id}` needs itself"));
                 }
                 Some(need) if found.contains(need) => {
                     self.report(Code::WorkflowGraph, &at, format!("`{id}` is listed twice"));
                 }
                 Some(need) => found.push(*need),
                 None => {
-                    let problem = self.document.at_value(
-                        Code::WorkflowGraph,
-                        &at,
-                        format!("there is no step `{id}`"),
-                    );
+                    let problem = self.document.at_value(Code::WorkflowGraph, &at, format!("there is no step `{id}`"));
                     let names = ids.iter().copied().flatten();
                     let help = suggest::nearest(id, names.clone()).map_or_else(
                         || format!("the steps are {}", suggest::list(names)),
@@ -144,18 +110,9 @@ impl<'a> Checker<'a, '_> {
     fn cycles(&mut self, steps: &Steps<'a>) {
         for cycle in steps.graph.cycles() {
             let Some(first) = cycle.first() else { continue };
-            let path = cycle
-                .iter()
-                .chain([first])
-                .map(|step| steps.name(*step))
-                .collect::<Vec<_>>()
-                .join(" → ");
+            let path = cycle.iter().chain([first]).map(|step| steps.name(*step)).collect::<Vec<_>>().join(" → ");
             let message = format!("these steps wait for each other: {path} (each needs the next)");
-            self.report_key(
-                Code::WorkflowGraph,
-                &format!("/steps/{first}/needs"),
-                message,
-            );
+            self.report_key(Code::WorkflowGraph, &format!("/steps/{first}/needs"), message);
         }
     }
 
@@ -179,23 +136,15 @@ impl<'a> Checker<'a, '_> {
         reader: Option<usize>,
     ) {
         let before = reader.map(|step| (step, steps.graph.ancestors(step)));
-        for Read {
-            pointer,
-            root,
-            reads,
-        } in reads
-        {
+        for Read { pointer, root, reads } in reads {
             for id in &reads.steps {
                 let (message, help) = match (steps.index.get(id.as_str()), &before) {
                     (None, _) if steps.given => {
-                        let message =
-                            format!("the output of step `{id}` is read, but there is no such step");
+                        let message = format!("the output of step `{id}` is read, but there is no such step");
                         (message, steps.help_for_unknown(id))
                     }
                     (Some(step), Some((reader, before))) if !before.contains(step) => {
-                        let message = format!(
-                            "the output of step `{id}` is read by a step that does not need it"
-                        );
+                        let message = format!("the output of step `{id}` is read by a step that does not need it");
                         let help = match step == reader {
                             true => "a step cannot read its own output".to_owned(),
                             false => format!("add `needs: [{id}]` to the step"),
@@ -204,17 +153,9 @@ impl<'a> Checker<'a, '_> {
                     }
                     _ => continue,
                 };
-                let problem = match self
-                    .text(&pointer)
-                    .and_then(|text| mention(text, root.steps(), id))
-                {
-                    Some(offset) => {
-                        self.document
-                            .in_text(Code::WorkflowGraph, &pointer, offset, message)
-                    }
-                    None => self
-                        .document
-                        .at_value(Code::WorkflowGraph, &pointer, message),
+                let problem = match self.text(&pointer).and_then(|text| mention(text, root.steps(), id)) {
+                    Some(offset) => self.document.in_text(Code::WorkflowGraph, &pointer, offset, message),
+                    None => self.document.at_value(Code::WorkflowGraph, &pointer, message),
                 };
                 self.problems.push(problem.help(help));
             }

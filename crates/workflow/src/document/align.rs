@@ -5,12 +5,7 @@ use granit_parser::ScalarStyle;
 
 /// The byte offset in `written` (the scalar as it stands in the file, its quotes or `|` line included) of
 /// byte `offset` of its `content`.
-pub(super) fn source_offset(
-    written: &str,
-    content: &str,
-    style: ScalarStyle,
-    offset: usize,
-) -> usize {
+pub(super) fn source_offset(written: &str, content: &str, style: ScalarStyle, offset: usize) -> usize {
     let wanted = content.get(..offset).unwrap_or(content);
     match style {
         ScalarStyle::Literal => literal(written, content, wanted),
@@ -36,19 +31,9 @@ fn literal(written: &str, content: &str, wanted: &str) -> usize {
     let line = content.split('\n').nth(number).unwrap_or_default();
     after_header(written, |body| {
         let start: usize = body.split_inclusive('\n').take(number).map(str::len).sum();
-        let source_line = body[start..]
-            .split('\n')
-            .next()
-            .unwrap_or_default()
-            .trim_end_matches('\r');
+        let source_line = body[start..].split('\n').next().unwrap_or_default().trim_end_matches('\r');
         let indent = source_line.len().saturating_sub(line.len());
-        start
-            + if source_line.ends_with(line) {
-                indent
-            } else {
-                0
-            }
-            + column
+        start + if source_line.ends_with(line) { indent } else { 0 } + column
     })
 }
 
@@ -94,11 +79,7 @@ fn width(source: &str, c: char, escapes: bool) -> usize {
             _ => 0,
         };
         // A character outside the basic plane is two `\u` escapes.
-        let pairs = if digits == 4 && c.len_utf16() == 2 {
-            2
-        } else {
-            1
-        };
+        let pairs = if digits == 4 && c.len_utf16() == 2 { 2 } else { 1 };
         return (pairs * (2 + digits)).min(source.len());
     }
     if !escapes && c == '\'' && source.starts_with("''") {

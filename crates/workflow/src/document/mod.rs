@@ -44,14 +44,8 @@ pub(crate) struct Source {
 
 impl Source {
     pub(crate) fn new(name: &str, text: &str) -> Self {
-        let lines = std::iter::once(0)
-            .chain(text.match_indices('\n').map(|(at, _)| at + 1))
-            .collect();
-        Self {
-            name: name.into(),
-            text: text.into(),
-            lines,
-        }
+        let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        Self { name: name.into(), text: text.into(), lines }
     }
 
     pub(crate) fn text(&self) -> &str {
@@ -66,10 +60,7 @@ impl Source {
         }
         let line = self.lines.partition_point(|start| *start <= offset);
         let start = self.lines[line - 1];
-        Place {
-            line,
-            column: self.text[start..offset].chars().count() + 1,
-        }
+        Place { line, column: self.text[start..offset].chars().count() + 1 }
     }
 
     /// A problem at `range` of the text; an empty range gets one caret.
@@ -82,13 +73,7 @@ impl Source {
     ) -> Problem {
         let place = self.place(range.start);
         let marked = self.text.get(range).unwrap_or_default();
-        let width = marked
-            .lines()
-            .next()
-            .unwrap_or_default()
-            .trim_end()
-            .chars()
-            .count();
+        let width = marked.lines().next().unwrap_or_default().trim_end().chars().count();
         Problem {
             code,
             file: self.name.to_string(),
@@ -114,11 +99,7 @@ impl Document {
     /// As [`Document::read`], for a text that has been read.
     pub(crate) fn from_source(source: Source, limits: &Limits) -> Result<Self, Problems> {
         let (value, nodes) = parse::parse(&source, limits)?;
-        Ok(Self {
-            source,
-            value,
-            nodes,
-        })
+        Ok(Self { source, value, nodes })
     }
 
     pub(crate) fn value(&self) -> &Value {
@@ -130,12 +111,7 @@ impl Document {
     }
 
     /// A problem with the value at `pointer`, or with the nearest value around it.
-    pub(crate) fn at_value(
-        &self,
-        code: Code,
-        pointer: &str,
-        message: impl Into<String>,
-    ) -> Problem {
+    pub(crate) fn at_value(&self, code: Code, pointer: &str, message: impl Into<String>) -> Problem {
         let range = self.nearest(pointer).map_or(0..0, |node| match node.style {
             Some(_) => node.value.clone(),
             // A whole object or list would be underlined to the end of its first line.
@@ -153,17 +129,8 @@ impl Document {
     }
 
     /// A problem inside the text at `pointer`, at byte `offset` of its content.
-    pub(crate) fn in_text(
-        &self,
-        code: Code,
-        pointer: &str,
-        offset: usize,
-        message: impl Into<String>,
-    ) -> Problem {
-        let (Some(node), Some(content)) = (
-            self.nodes.get(pointer),
-            self.get(pointer).and_then(Value::as_str),
-        ) else {
+    pub(crate) fn in_text(&self, code: Code, pointer: &str, offset: usize, message: impl Into<String>) -> Problem {
+        let (Some(node), Some(content)) = (self.nodes.get(pointer), self.get(pointer).and_then(Value::as_str)) else {
             return self.at_value(code, pointer, message);
         };
         let Some(style) = node.style else {

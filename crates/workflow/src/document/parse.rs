@@ -19,13 +19,7 @@ type Parsed = (Value, HashMap<String, Node>);
 
 pub(super) fn parse(source: &Source, limits: &Limits) -> Result<Parsed, Problems> {
     let tree = Reader::new(source, limits).document()?;
-    let mut expansion = Expansion {
-        source,
-        limits,
-        nodes: HashMap::new(),
-        problems: Vec::new(),
-        values: 0,
-    };
+    let mut expansion = Expansion { source, limits, nodes: HashMap::new(), problems: Vec::new(), values: 0 };
     let value = expansion.value(&tree, None, String::new(), 0)?;
     let nodes = expansion.nodes;
     Problems::check(expansion.problems)?;
@@ -39,11 +33,7 @@ struct Tree {
 }
 
 enum Content {
-    Scalar {
-        text: String,
-        style: ScalarStyle,
-        kind: Kind,
-    },
+    Scalar { text: String, style: ScalarStyle, kind: Kind },
     List(Vec<Rc<Tree>>),
     Object(Vec<(Rc<Tree>, Rc<Tree>)>),
 }
@@ -71,11 +61,7 @@ impl<'a> Reader<'a> {
         };
         options.set_emit_comments(false);
         let parser = Parser::new_from_str_with_options(source.text(), options);
-        Self {
-            source,
-            parser,
-            anchors: HashMap::new(),
-        }
+        Self { source, parser, anchors: HashMap::new() }
     }
 
     /// The one document of the stream.
@@ -87,19 +73,13 @@ impl<'a> Reader<'a> {
                 Event::StreamEnd => break,
                 Event::StreamStart | Event::DocumentEnd => {}
                 Event::DocumentStart(..) if tree.is_some() => {
-                    return Err(self
-                        .syntax(&span, "a second document starts here; a file holds one")
-                        .into());
+                    return Err(self.syntax(&span, "a second document starts here; a file holds one").into());
                 }
                 Event::DocumentStart(..) => {}
                 event => tree = Some(self.node(event, span)?),
             }
         }
-        tree.ok_or_else(|| {
-            self.source
-                .problem(Code::WorkflowSyntax, 0..0, "", "the file is empty")
-                .into()
-        })
+        tree.ok_or_else(|| self.source.problem(Code::WorkflowSyntax, 0..0, "", "the file is empty").into())
     }
 
     fn next(&mut self) -> Result<(Event<'a>, Span), Problems> {
@@ -116,21 +96,15 @@ impl<'a> Reader<'a> {
         let kind = self.kind(event.tag(), &span)?;
         let tree = match event {
             Event::Alias(id) => {
-                return self.anchors.get(&id).cloned().ok_or_else(|| {
-                    self.syntax(&span, "an alias stands inside the value it refers to")
-                        .into()
-                });
+                return self
+                    .anchors
+                    .get(&id)
+                    .cloned()
+                    .ok_or_else(|| self.syntax(&span, "an alias stands inside the value it refers to").into());
             }
             Event::Scalar(text, style, ..) => {
-                let content = Content::Scalar {
-                    text: text.into_owned(),
-                    style,
-                    kind,
-                };
-                Tree {
-                    range: start,
-                    content,
-                }
+                let content = Content::Scalar { text: text.into_owned(), style, kind };
+                Tree { range: start, content }
             }
             Event::SequenceStart(..) => {
                 let mut items = Vec::new();
@@ -138,10 +112,7 @@ impl<'a> Reader<'a> {
                     match self.next()? {
                         (Event::SequenceEnd, end) => {
                             let range = start.start..bytes(&end).end;
-                            break Tree {
-                                range,
-                                content: Content::List(items),
-                            };
+                            break Tree { range, content: Content::List(items) };
                         }
                         (event, span) => items.push(self.node(event, span)?),
                     }
@@ -153,10 +124,7 @@ impl<'a> Reader<'a> {
                     match self.next()? {
                         (Event::MappingEnd, end) => {
                             let range = start.start..bytes(&end).end;
-                            break Tree {
-                                range,
-                                content: Content::Object(fields),
-                            };
+                            break Tree { range, content: Content::Object(fields) };
                         }
                         (event, span) => {
                             let key = self.node(event, span)?;
@@ -193,42 +161,24 @@ impl<'a> Reader<'a> {
     }
 
     fn syntax(&self, span: &Span, message: impl Into<String>) -> Problem {
-        self.source
-            .problem(Code::WorkflowSyntax, bytes(span), "", message)
+        self.source.problem(Code::WorkflowSyntax, bytes(span), "", message)
     }
 
     fn scan_problem(&self, error: &ScanError) -> Problem {
         use granit_parser::ErrorKind as Kind;
         let place = error.marker();
         let line = place.line().max(1);
-        let at = self
-            .source
-            .lines
-            .get(line - 1)
-            .map_or(self.source.text().len(), |start| {
-                let rest = &self.source.text()[*start..];
-                start
-                    + rest
-                        .char_indices()
-                        .nth(place.col())
-                        .map_or(rest.trim_end().len(), |(at, _)| at)
-            });
+        let at = self.source.lines.get(line - 1).map_or(self.source.text().len(), |start| {
+            let rest = &self.source.text()[*start..];
+            start + rest.char_indices().nth(place.col()).map_or(rest.trim_end().len(), |(at, _)| at)
+        });
         let too_deep = matches!(error.kind(), Kind::RecursionLimitExceeded);
-        let code = if too_deep {
-            Code::WorkflowTooLarge
-        } else {
-            Code::WorkflowSyntax
-        };
+        let code = if too_deep { Code::WorkflowTooLarge } else { Code::WorkflowSyntax };
         let info = error.info();
         if info.contains("tab") {
             // The parser may point at the value before the tab.
-            let at = self.source.text()[at..]
-                .find('\t')
-                .map_or(at, |tab| at + tab);
-            return self
-                .source
-                .problem(code, at..at, "", info)
-                .help("indent with spaces");
+            let at = self.source.text()[at..].find('\t').map_or(at, |tab| at + tab);
+            return self.source.problem(code, at..at, "", info).help("indent with spaces");
         }
         let problem = self.source.problem(code, at..at, "", info);
         match error.kind() {
@@ -263,17 +213,11 @@ impl Expansion<'_> {
     ) -> Result<Value, Problems> {
         self.values += 1;
         if self.values > self.limits.max_values {
-            let message = format!(
-                "the file holds more than {} values, aliases counted",
-                self.limits.max_values
-            );
+            let message = format!("the file holds more than {} values, aliases counted", self.limits.max_values);
             return Err(self.too_large(tree, message).into());
         }
         if depth > self.limits.max_depth {
-            let message = format!(
-                "values are nested deeper than {} levels",
-                self.limits.max_depth
-            );
+            let message = format!("values are nested deeper than {} levels", self.limits.max_depth);
             return Err(self.too_large(tree, message).into());
         }
         let style = match &tree.content {
@@ -281,9 +225,7 @@ impl Expansion<'_> {
             _ => None,
         };
         let value = match &tree.content {
-            Content::Scalar { text, style, kind } => {
-                self.scalar(tree, text, *style, *kind, &pointer)
-            }
+            Content::Scalar { text, style, kind } => self.scalar(tree, text, *style, *kind, &pointer),
             Content::List(items) => {
                 let mut list = Vec::with_capacity(items.len());
                 for (index, item) in items.iter().enumerate() {
@@ -293,23 +235,11 @@ impl Expansion<'_> {
             }
             Content::Object(fields) => self.object(fields, &pointer, depth)?,
         };
-        self.nodes.insert(
-            pointer,
-            Node {
-                key,
-                value: tree.range.clone(),
-                style,
-            },
-        );
+        self.nodes.insert(pointer, Node { key, value: tree.range.clone(), style });
         Ok(value)
     }
 
-    fn object(
-        &mut self,
-        fields: &[(Rc<Tree>, Rc<Tree>)],
-        pointer: &str,
-        depth: usize,
-    ) -> Result<Value, Problems> {
+    fn object(&mut self, fields: &[(Rc<Tree>, Rc<Tree>)], pointer: &str, depth: usize) -> Result<Value, Problems> {
         let mut object = Map::with_capacity(fields.len());
         let mut seen = HashSet::with_capacity(fields.len());
         for (key, value) in fields {
@@ -332,30 +262,20 @@ impl Expansion<'_> {
 
     fn key(&mut self, key: &Tree, pointer: &str) -> Option<String> {
         let message = match &key.content {
-            Content::Scalar { text, style: ScalarStyle::Plain, kind: Kind::Plain } => {
-                match scalar::plain(text) {
-                    Ok(Value::String(name)) if name == "<<" => {
-                        "`<<` does not merge here: write the fields out".to_owned()
-                    }
-                    Ok(Value::String(name)) => return Some(name),
-                    _ => format!("a field name must be a text: write \"{text}\" in quotes"),
-                }
-            }
+            Content::Scalar { text, style: ScalarStyle::Plain, kind: Kind::Plain } => match scalar::plain(text) {
+                Ok(Value::String(name)) if name == "<<" => "`<<` does not merge here: write the fields out".to_owned(),
+                Ok(Value::String(name)) => return Some(name),
+                _ => format!("a field name must be a text: write \"{text}\" in quotes"),
+            },
             Content::Scalar { text, .. } => return Some(text.clone()),
-            _ => "a field name must be a text, not a list or an object (a text that starts with { or [ needs quotes)".to_owned(),
+            _ => "a field name must be a text, not a list or an object (a text that starts with { or [ needs quotes)"
+                .to_owned(),
         };
         self.problem(key, pointer, message);
         None
     }
 
-    fn scalar(
-        &mut self,
-        tree: &Tree,
-        text: &str,
-        style: ScalarStyle,
-        kind: Kind,
-        pointer: &str,
-    ) -> Value {
+    fn scalar(&mut self, tree: &Tree, text: &str, style: ScalarStyle, kind: Kind, pointer: &str) -> Value {
         if style != ScalarStyle::Plain || kind == Kind::Text {
             return Value::String(text.to_owned());
         }
@@ -366,15 +286,12 @@ impl Expansion<'_> {
     }
 
     fn problem(&mut self, tree: &Tree, pointer: &str, message: String) {
-        let problem =
-            self.source
-                .problem(Code::WorkflowSyntax, tree.range.clone(), pointer, message);
+        let problem = self.source.problem(Code::WorkflowSyntax, tree.range.clone(), pointer, message);
         self.problems.push(problem);
     }
 
     fn too_large(&self, tree: &Tree, message: String) -> Problem {
         let at = tree.range.start;
-        self.source
-            .problem(Code::WorkflowTooLarge, at..at, "", message)
+        self.source.problem(Code::WorkflowTooLarge, at..at, "", message)
     }
 }

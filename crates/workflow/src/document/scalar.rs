@@ -15,13 +15,8 @@ pub(super) fn plain(text: &str) -> Result<Value, String> {
         return number.map(Value::Number);
     }
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
-    if matches!(
-        unsigned,
-        ".inf" | ".Inf" | ".INF" | ".nan" | ".NaN" | ".NAN"
-    ) {
-        return Err(format!(
-            "{text} is not a number that JSON can hold: put it in quotes"
-        ));
+    if matches!(unsigned, ".inf" | ".Inf" | ".INF" | ".nan" | ".NaN" | ".NAN") {
+        return Err(format!("{text} is not a number that JSON can hold: put it in quotes"));
     }
     if is_float(unsigned) {
         let parsed = text.parse::<f64>().ok().and_then(Number::from_f64);
@@ -34,11 +29,7 @@ pub(super) fn plain(text: &str) -> Result<Value, String> {
 
 /// `None` when `text` is not an integer at all, an error when it does not fit into 64 bits.
 fn integer(text: &str) -> Option<Result<Number, String>> {
-    let too_large = || {
-        format!(
-            "the number {text} does not fit into 64 bits and would lose digits: put it in quotes"
-        )
-    };
+    let too_large = || format!("the number {text} does not fit into 64 bits and would lose digits: put it in quotes");
     for (prefix, radix) in [("0x", 16), ("0o", 8)] {
         let Some(digits) = text.strip_prefix(prefix) else {
             continue;
@@ -46,39 +37,23 @@ fn integer(text: &str) -> Option<Result<Number, String>> {
         if digits.is_empty() || !digits.chars().all(|c| c.is_digit(radix)) {
             return None;
         }
-        return Some(
-            u64::from_str_radix(digits, radix)
-                .map(Number::from)
-                .map_err(|_| too_large()),
-        );
+        return Some(u64::from_str_radix(digits, radix).map(Number::from).map_err(|_| too_large()));
     }
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
     if unsigned.is_empty() || !unsigned.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
     if text.starts_with('-') {
-        return Some(
-            text.parse::<i64>()
-                .map(Number::from)
-                .map_err(|_| too_large()),
-        );
+        return Some(text.parse::<i64>().map(Number::from).map_err(|_| too_large()));
     }
-    Some(
-        unsigned
-            .parse::<u64>()
-            .map(Number::from)
-            .map_err(|_| too_large()),
-    )
+    Some(unsigned.parse::<u64>().map(Number::from).map_err(|_| too_large()))
 }
 
 /// `( "." [0-9]+ | [0-9]+ ( "." [0-9]* )? ) ( [eE] [-+]? [0-9]+ )?`
 fn is_float(unsigned: &str) -> bool {
     let all_digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
     let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (
-            mantissa,
-            Some(exponent.strip_prefix(['-', '+']).unwrap_or(exponent)),
-        ),
+        Some((mantissa, exponent)) => (mantissa, Some(exponent.strip_prefix(['-', '+']).unwrap_or(exponent))),
         None => (unsigned, None),
     };
     if exponent.is_some_and(|digits| digits.is_empty() || !all_digits(digits)) {
@@ -142,14 +117,7 @@ mod tests {
 
     #[test]
     fn numbers_that_would_lose_digits_are_refused() {
-        for text in [
-            "18446744073709551616",
-            "-9223372036854775809",
-            "1e999",
-            ".inf",
-            "-.INF",
-            ".nan",
-        ] {
+        for text in ["18446744073709551616", "-9223372036854775809", "1e999", ".inf", "-.INF", ".nan"] {
             assert!(plain(text).expect_err(text).contains("quotes"));
         }
     }

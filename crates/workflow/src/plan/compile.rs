@@ -29,11 +29,7 @@ impl Plan {
         let (found, _) = check::check(&document, &mut Files::new(None, limits), limits);
         problems.extend(found);
         Problems::check(problems)?;
-        Compiler {
-            document: &document,
-            workflow,
-        }
-        .plan()
+        Compiler { document: &document, workflow }.plan()
     }
 }
 
@@ -44,12 +40,7 @@ fn printed(workflow: &Workflow, limits: &Limits) -> Result<Document, Problems> {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
-            '\u{7f}'..='\u{9f}'
-            | '\u{2028}'
-            | '\u{2029}'
-            | '\u{feff}'
-            | '\u{fffe}'
-            | '\u{ffff}' => {
+            '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}' => {
                 escaped.push_str(&format!("\\u{:04x}", u32::from(c)));
             }
             c => escaped.push(c),
@@ -66,51 +57,26 @@ struct Compiler<'a> {
 impl Compiler<'_> {
     fn plan(&self) -> Result<Plan, Problems> {
         let steps = &self.workflow.steps;
-        let file_index: HashMap<_, _> = steps
-            .iter()
-            .enumerate()
-            .map(|(at, step)| (&step.id, at))
-            .collect();
-        let needs = |step: &Step| {
-            step.needs
-                .iter()
-                .filter_map(|id| file_index.get(id).copied())
-                .collect()
-        };
+        let file_index: HashMap<_, _> = steps.iter().enumerate().map(|(at, step)| (&step.id, at)).collect();
+        let needs = |step: &Step| step.needs.iter().filter_map(|id| file_index.get(id).copied()).collect();
         let order = Graph::new(steps.iter().map(needs).collect()).order();
-        let index: HashMap<_, _> = order
-            .iter()
-            .enumerate()
-            .map(|(at, step)| (steps[*step].id.clone(), at))
-            .collect();
+        let index: HashMap<_, _> = order.iter().enumerate().map(|(at, step)| (steps[*step].id.clone(), at)).collect();
         let sorted_needs: Vec<Vec<usize>> = order
             .iter()
-            .map(|step| {
-                steps[*step]
-                    .needs
-                    .iter()
-                    .filter_map(|id| index.get(id).copied())
-                    .collect()
-            })
+            .map(|step| steps[*step].needs.iter().filter_map(|id| index.get(id).copied()).collect())
             .collect();
         let graph = Graph::new(sorted_needs.clone());
 
         let mut planned = Vec::with_capacity(steps.len() + 1);
         let mut reads = Vec::with_capacity(steps.len() + 1);
         for (at, (step, needs)) in order.iter().zip(sorted_needs).enumerate() {
-            let (step, step_reads) =
-                self.step(*step, at, needs, graph.ancestors(at).into_iter().collect())?;
+            let (step, step_reads) = self.step(*step, at, needs, graph.ancestors(at).into_iter().collect())?;
             planned.push(step);
             reads.push(step_reads);
         }
         let mut by_id = index;
         let output = &self.workflow.output;
-        let key = output
-            .key
-            .as_ref()
-            .map(|text| self.expression(text, "/output/key"))
-            .transpose()?
-            .map(Arc::new);
+        let key = output.key.as_ref().map(|text| self.expression(text, "/output/key")).transpose()?.map(Arc::new);
         let from = match (&output.from, &output.transform) {
             (Some(from), None) => by_id.get(from).copied(),
             (None, Some(transform)) => {
@@ -129,12 +95,7 @@ impl Compiler<'_> {
                 planned[ancestor].output_wanted |= wanted;
             }
         }
-        Ok(Plan {
-            workflow: self.workflow.clone(),
-            steps: planned,
-            by_id,
-            output: PlannedOutput { from, key },
-        })
+        Ok(Plan { workflow: self.workflow.clone(), steps: planned, by_id, output: PlannedOutput { from, key } })
     }
 
     fn step(
@@ -146,24 +107,12 @@ impl Compiler<'_> {
     ) -> Result<(PlannedStep, Reads), Problems> {
         let step = &self.workflow.steps[position];
         let at = |field: &str| format!("/steps/{position}/{field}");
-        let when = step
-            .when
-            .as_ref()
-            .map(|text| self.expression(text, &at("when")))
-            .transpose()?;
+        let when = step.when.as_ref().map(|text| self.expression(text, &at("when"))).transpose()?;
         let extract = PlannedExtract::compile(&step.extract)
             .map_err(|error| self.uncompilable(&at("extract"), &error))?
             .ok_or_else(|| self.broken(&at("extract"), "the source of the step"))?;
-        let transform = step
-            .transform
-            .as_ref()
-            .map(|mapping| self.mapping(mapping, &at("transform")))
-            .transpose()?;
-        let schema = step
-            .schema
-            .as_ref()
-            .map(|schema| self.schema(schema, &at("schema")))
-            .transpose()?;
+        let transform = step.transform.as_ref().map(|mapping| self.mapping(mapping, &at("transform"))).transpose()?;
+        let schema = step.schema.as_ref().map(|schema| self.schema(schema, &at("schema"))).transpose()?;
         let mut reads = extract.step_reads();
         if let Some(when) = &when {
             reads.add(Reads::of_context(when));
@@ -171,10 +120,8 @@ impl Compiler<'_> {
         if let Some(mapping) = &transform {
             reads.add(Reads::of_mapping(mapping));
         }
-        let context_wanted = extract.reads_context()
-            || transform
-                .as_ref()
-                .is_some_and(|mapping| reads_context(mapping));
+        let context_wanted =
+            extract.reads_context() || transform.as_ref().is_some_and(|mapping| reads_context(mapping));
         let planned = PlannedStep {
             index,
             id: step.id.clone(),
@@ -203,11 +150,7 @@ impl Compiler<'_> {
     ) -> Result<(PlannedStep, Reads), Problems> {
         let transform = self.mapping(transform, "/output/transform")?;
         let reads = Reads::of_context(&transform);
-        let schema = output
-            .schema
-            .as_ref()
-            .map(|schema| self.schema(schema, "/output/schema"))
-            .transpose()?;
+        let schema = output.schema.as_ref().map(|schema| self.schema(schema, "/output/schema")).transpose()?;
         let planned = PlannedStep {
             index,
             id: StepId::output(),
@@ -233,21 +176,13 @@ impl Compiler<'_> {
         }
     }
 
-    fn schema(
-        &self,
-        schema: &SchemaSource,
-        pointer: &str,
-    ) -> Result<Arc<jsonschema::Validator>, Problems> {
+    fn schema(&self, schema: &SchemaSource, pointer: &str) -> Result<Arc<jsonschema::Validator>, Problems> {
         let SchemaSource::Inline(schema) = schema else {
             return Err(self.broken(pointer, "the schema itself"));
         };
         json_schema::compile(&schema.clone().into())
             .map(Arc::new)
-            .map_err(|error| {
-                self.document
-                    .at_value(Code::WorkflowSchema, pointer, error.to_string())
-                    .into()
-            })
+            .map_err(|error| self.document.at_value(Code::WorkflowSchema, pointer, error.to_string()).into())
     }
 
     fn expression(&self, text: &str, pointer: &str) -> Result<Expression, Problems> {
@@ -256,15 +191,11 @@ impl Compiler<'_> {
 
     fn uncompilable(&self, pointer: &str, error: &CompileError) -> Problems {
         let message = error.to_string();
-        self.document
-            .at_value(Code::WorkflowExpression, pointer, message)
-            .into()
+        self.document.at_value(Code::WorkflowExpression, pointer, message).into()
     }
 
     fn broken(&self, pointer: &str, what: &str) -> Problems {
         let message = format!("{what} is missing from the definition");
-        self.document
-            .at_value(Code::WorkflowShape, pointer, message)
-            .into()
+        self.document.at_value(Code::WorkflowShape, pointer, message).into()
     }
 }

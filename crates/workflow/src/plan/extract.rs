@@ -2,8 +2,8 @@
 
 use prunella_mapping::{CompileError, Template, TemplateValue};
 use prunella_model::workflow::{
-    CursorPagination, Extract, HttpExtract, HttpMethod, LinkPagination, OffsetPagination,
-    PagePagination, Pagination, Retry,
+    CursorPagination, Extract, HttpExtract, HttpMethod, LinkPagination, OffsetPagination, PagePagination, Pagination,
+    Retry,
 };
 use prunella_model::{ByteSize, Period};
 
@@ -59,9 +59,7 @@ impl PlannedExtract {
     /// `None` when the definition names no source or more than one, which a checked one never does.
     pub(super) fn compile(extract: &Extract) -> Result<Option<Self>, CompileError> {
         Ok(match (&extract.http, &extract.inline, &extract.trigger) {
-            (Some(http), None, None) => {
-                PlannedHttp::compile(http)?.map(|http| Self::Http(Box::new(http)))
-            }
+            (Some(http), None, None) => PlannedHttp::compile(http)?.map(|http| Self::Http(Box::new(http))),
             (None, Some(inline), None) => Some(Self::Inline(TemplateValue::parse(inline)?)),
             (None, None, Some(_)) => Some(Self::Trigger),
             _ => None,
@@ -73,10 +71,7 @@ impl PlannedExtract {
             Self::Http(http) => http.step_reads(),
             Self::Inline(value) => Reads::of_value(value),
             Self::Trigger => Reads::default(),
-            Self::Context => Reads {
-                all: true,
-                ..Reads::default()
-            },
+            Self::Context => Reads { all: true, ..Reads::default() },
         }
     }
 
@@ -113,21 +108,14 @@ impl PlannedHttp {
     }
 
     fn templates(&self) -> impl Iterator<Item = &Template> {
-        let named = self
-            .headers
-            .iter()
-            .chain(&self.query)
-            .map(|(_, template)| template);
+        let named = self.headers.iter().chain(&self.query).map(|(_, template)| template);
         std::iter::once(&self.url).chain(named)
     }
 
     fn step_reads(&self) -> Reads {
         let mut reads = Reads::default();
-        self.templates()
-            .for_each(|template| reads.add(Reads::of_template(template)));
-        self.body
-            .iter()
-            .for_each(|body| reads.add(Reads::of_value(body)));
+        self.templates().for_each(|template| reads.add(Reads::of_template(template)));
+        self.body.iter().for_each(|body| reads.add(Reads::of_value(body)));
         reads
     }
 
@@ -137,24 +125,13 @@ impl PlannedHttp {
     }
 }
 
-fn named(
-    fields: &indexmap::IndexMap<String, String>,
-) -> Result<Vec<(String, Template)>, CompileError> {
-    fields
-        .iter()
-        .map(|(name, text)| Ok((name.clone(), Template::parse(text)?)))
-        .collect()
+fn named(fields: &indexmap::IndexMap<String, String>) -> Result<Vec<(String, Template)>, CompileError> {
+    fields.iter().map(|(name, text)| Ok((name.clone(), Template::parse(text)?))).collect()
 }
 
 impl PlannedPagination {
     fn new(pagination: &Pagination) -> Option<Self> {
-        let Pagination {
-            page,
-            offset,
-            cursor,
-            link,
-            max_pages,
-        } = pagination.clone();
+        let Pagination { page, offset, cursor, link, max_pages } = pagination.clone();
         let strategy = match (page, offset, cursor, link) {
             (Some(page), None, None, None) => PageStrategy::Page(page),
             (None, Some(offset), None, None) => PageStrategy::Offset(offset),
@@ -162,9 +139,6 @@ impl PlannedPagination {
             (None, None, None, Some(link)) => PageStrategy::Link(link),
             _ => return None,
         };
-        Some(Self {
-            strategy,
-            max_pages,
-        })
+        Some(Self { strategy, max_pages })
     }
 }

@@ -21,10 +21,7 @@ type Schema = Map<String, Value>;
 
 /// All mistakes in the shape of `document`.
 pub(crate) fn check(document: &Document) -> Vec<Problem> {
-    let mut shape = Shape {
-        document,
-        problems: Vec::new(),
-    };
+    let mut shape = Shape { document, problems: Vec::new() };
     if let Some(root) = workflow_schema().as_object() {
         shape.value(root, document.value(), "");
     }
@@ -43,9 +40,7 @@ pub(crate) fn typed(document: &Document, resolved: &Value) -> Result<Workflow, P
             }
         });
         let message = error.inner().to_string();
-        document
-            .at_value(Code::WorkflowShape, &pointer, message)
-            .into()
+        document.at_value(Code::WorkflowShape, &pointer, message).into()
     })
 }
 
@@ -86,23 +81,15 @@ impl Shape<'_> {
         };
         let fitting = || {
             let branches = branches.iter().filter_map(Value::as_object).map(resolve);
-            branches.filter(|branch| {
-                branch
-                    .get("type")
-                    .is_some_and(|name| name == type_name(value))
-            })
+            branches.filter(|branch| branch.get("type").is_some_and(|name| name == type_name(value)))
         };
-        let complete =
-            fitting().find(|branch| required(branch).all(|field| value.get(field).is_some()));
+        let complete = fitting().find(|branch| required(branch).all(|field| value.get(field).is_some()));
         complete.or_else(|| fitting().next_back()).unwrap_or(schema)
     }
 
     fn object(&mut self, schema: &Schema, fields: &Map<String, Value>, pointer: &str) {
         let none = Map::new();
-        let known = schema
-            .get("properties")
-            .and_then(Value::as_object)
-            .unwrap_or(&none);
+        let known = schema.get("properties").and_then(Value::as_object).unwrap_or(&none);
         for (name, value) in fields {
             let field = join(pointer, name);
             match (known.get(name), schema.get("additionalProperties")) {
@@ -120,18 +107,9 @@ impl Shape<'_> {
             .filter(|name| !known.contains_key(*name))
             .filter_map(|name| suggest::nearest(name, names()))
             .collect();
-        for name in
-            required(schema).filter(|name| !fields.contains_key(*name) && !meant.contains(name))
-        {
-            let description = known
-                .get(name)
-                .and_then(|field| field.get("description"))
-                .and_then(Value::as_str);
-            let mut problem = self.document.at_key(
-                Code::WorkflowShape,
-                pointer,
-                format!("missing field `{name}`"),
-            );
+        for name in required(schema).filter(|name| !fields.contains_key(*name) && !meant.contains(name)) {
+            let description = known.get(name).and_then(|field| field.get("description")).and_then(Value::as_str);
+            let mut problem = self.document.at_key(Code::WorkflowShape, pointer, format!("missing field `{name}`"));
             problem.help = description.map(|text| format!("`{name}`: {}", first_sentence(text)));
             self.problems.push(problem);
         }
@@ -145,24 +123,13 @@ impl Shape<'_> {
             None => format!("the fields here are {}", suggest::list(names)),
         };
         let message = format!("unknown field `{name}`");
-        self.problems.push(
-            self.document
-                .at_key(Code::WorkflowShape, field, message)
-                .help(help),
-        );
+        self.problems.push(self.document.at_key(Code::WorkflowShape, field, message).help(help));
     }
 
     fn array(&mut self, schema: &Schema, items: &[Value], pointer: &str) {
-        if schema
-            .get("minItems")
-            .and_then(Value::as_u64)
-            .is_some_and(|least| (items.len() as u64) < least)
-        {
+        if schema.get("minItems").and_then(Value::as_u64).is_some_and(|least| (items.len() as u64) < least) {
             let message = format!("{} needs at least one entry", name_of(pointer));
-            self.problems.push(
-                self.document
-                    .at_value(Code::WorkflowValue, pointer, message),
-            );
+            self.problems.push(self.document.at_value(Code::WorkflowValue, pointer, message));
         }
         let Some(expected) = schema.get("items").and_then(Value::as_object) else {
             return;
@@ -180,34 +147,24 @@ impl Shape<'_> {
             return;
         };
         if let Err(message) = (noun.parse)(text) {
-            self.problems
-                .push(self.document.at_value(noun.code, pointer, message));
+            self.problems.push(self.document.at_value(noun.code, pointer, message));
         }
     }
 
     fn integer(&mut self, schema: &Schema, number: &serde_json::Number, pointer: &str) {
-        let least = schema
-            .get("minimum")
-            .and_then(Value::as_u64)
-            .unwrap_or_default();
+        let least = schema.get("minimum").and_then(Value::as_u64).unwrap_or_default();
         let most = match schema.get("format").and_then(Value::as_str) {
             Some("uint32") => u64::from(u32::MAX),
             _ => u64::MAX,
         };
-        if !number
-            .as_u64()
-            .is_some_and(|number| (least..=most).contains(&number))
-        {
+        if !number.as_u64().is_some_and(|number| (least..=most).contains(&number)) {
             let bound = if number.as_u64().is_some_and(|number| number > most) {
                 format!("at most {most}")
             } else {
                 format!("at least {least}")
             };
             let message = format!("{} must be {bound}, not {number}", name_of(pointer));
-            self.problems.push(
-                self.document
-                    .at_value(Code::WorkflowValue, pointer, message),
-            );
+            self.problems.push(self.document.at_value(Code::WorkflowValue, pointer, message));
         }
     }
 
@@ -218,9 +175,7 @@ impl Shape<'_> {
         let found = found(value);
         let choices = suggest::list(allowed.iter().copied()).replace(" and ", " or ");
         let message = format!("{} must be {choices}, not {found}", name_of(pointer));
-        let mut problem = self
-            .document
-            .at_value(Code::WorkflowShape, pointer, message);
+        let mut problem = self.document.at_value(Code::WorkflowShape, pointer, message);
         problem.help = value
             .as_str()
             .and_then(|word| suggest::nearest(word, allowed.iter().copied()))
@@ -235,24 +190,16 @@ impl Shape<'_> {
             Value::Null => format!("{name} has no value; expected {expected}"),
             value => format!("{name} must be {expected}, not {}", found(value)),
         };
-        let mut problem = self
-            .document
-            .at_value(Code::WorkflowShape, pointer, message);
+        let mut problem = self.document.at_value(Code::WorkflowShape, pointer, message);
         let wants = schema.get("type").and_then(Value::as_str);
         problem.help = match (wants, value) {
             (_, Value::Null) => Some("give it a value or remove the field".to_owned()),
             (Some("boolean"), Value::String(_)) => Some("write true or false".to_owned()),
-            (Some("string"), Value::Number(_) | Value::Bool(_))
-                if !schema.contains_key("pattern") =>
-            {
+            (Some("string"), Value::Number(_) | Value::Bool(_)) if !schema.contains_key("pattern") => {
                 Some(format!("put it in quotes: \"{value}\""))
             }
-            (Some("integer"), Value::String(_)) => {
-                Some("write the number without quotes".to_owned())
-            }
-            (Some("array"), value) if !value.is_object() => {
-                Some(format!("write a list: [{}]", short(value)))
-            }
+            (Some("integer"), Value::String(_)) => Some("write the number without quotes".to_owned()),
+            (Some("array"), value) if !value.is_object() => Some(format!("write a list: [{}]", short(value))),
             _ => None,
         };
         self.problems.push(problem);
@@ -269,12 +216,7 @@ fn resolve(schema: &Schema) -> &Schema {
 }
 
 fn required(schema: &Schema) -> impl Iterator<Item = &str> {
-    schema
-        .get("required")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
+    schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
 }
 
 /// The words an enumeration allows, whether its variants have descriptions (`oneOf`) or not (`enum`).
@@ -285,10 +227,5 @@ fn allowed_words(schema: &Schema) -> Option<Vec<&str>> {
     let Some(Value::Array(variants)) = schema.get("oneOf") else {
         return None;
     };
-    Some(
-        variants
-            .iter()
-            .filter_map(|variant| variant.get("const")?.as_str())
-            .collect(),
-    )
+    Some(variants.iter().filter_map(|variant| variant.get("const")?.as_str()).collect())
 }

@@ -31,18 +31,6 @@ where
     T: JsonSchema + FromStr<Err: ToString>,
 {
     let schema = T::json_schema(&mut SchemaGenerator::default());
-    let pattern = schema
-        .get("pattern")
-        .and_then(Value::as_str)
-        .unwrap_or_default()
-        .to_owned();
-    Noun {
-        pattern,
-        code,
-        parse: |text| {
-            text.parse::<T>()
-                .map(drop)
-                .map_err(|error| error.to_string())
-        },
-    }
+    let pattern = schema.get("pattern").and_then(Value::as_str).unwrap_or_default().to_owned();
+    Noun { pattern, code, parse: |text| text.parse::<T>().map(drop).map_err(|error| error.to_string()) }
 }

@@ -8,15 +8,9 @@ use crate::suggest;
 pub(super) fn expected(schema: &Schema) -> String {
     if let Some(Value::Array(branches)) = schema.get("anyOf") {
         let branches = branches.iter().filter_map(Value::as_object);
-        return branches
-            .map(|branch| expected(resolve(branch)))
-            .collect::<Vec<_>>()
-            .join(" or ");
+        return branches.map(|branch| expected(resolve(branch))).collect::<Vec<_>>().join(" or ");
     }
-    let example = schema
-        .get("examples")
-        .and_then(|examples| examples.get(0))
-        .and_then(Value::as_str);
+    let example = schema.get("examples").and_then(|examples| examples.get(0)).and_then(Value::as_str);
     if let Some(example) = example {
         return format!("a text such as {example}");
     }
@@ -70,18 +64,14 @@ pub(super) fn short(value: &Value) -> String {
 pub(super) fn name_of(pointer: &str) -> String {
     match pointer.rsplit_once('/') {
         None => "the file".to_owned(),
-        Some((parent, last)) if last.bytes().all(|b| b.is_ascii_digit()) => {
-            match parent.rsplit_once('/') {
-                Some((_, list)) => format!("an entry of `{list}`"),
-                None => "an entry".to_owned(),
-            }
-        }
+        Some((parent, last)) if last.bytes().all(|b| b.is_ascii_digit()) => match parent.rsplit_once('/') {
+            Some((_, list)) => format!("an entry of `{list}`"),
+            None => "an entry".to_owned(),
+        },
         Some((_, last)) => format!("`{}`", last.replace("~1", "/").replace("~0", "~")),
     }
 }
 
 pub(super) fn first_sentence(text: &str) -> &str {
-    text.split_once(". ")
-        .map_or(text, |(first, _)| first)
-        .trim_end_matches('.')
+    text.split_once(". ").map_or(text, |(first, _)| first).trim_end_matches('.')
 }

@@ -1,7 +1,5 @@
 use prunella_model::{Attempt, BatchNumber, RunId, StepId};
-use prunella_wire::records::{
-    CancelNotice, ErrorInfo, ExtractRequest, RunInput, RunState, StepOutput, StepState,
-};
+use prunella_wire::records::{CancelNotice, ErrorInfo, ExtractRequest, RunInput, RunState, StepOutput, StepState};
 
 /// What the outside has to do: a record each.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,9 +12,18 @@ pub enum Action {
     Request(ExtractRequest),
     /// Tell busy stages to stop.
     Notify(CancelNotice),
-    Event { kind: EventKind, step: Option<StepId>, attempt: Option<Attempt>, batch: Option<BatchNumber>, error: Option<ErrorInfo> },
+    Event {
+        kind: EventKind,
+        step: Option<StepId>,
+        attempt: Option<Attempt>,
+        batch: Option<BatchNumber>,
+        error: Option<ErrorInfo>,
+    },
     /// A result that changes nothing.
-    Stale { run: RunId, why: Stale },
+    Stale {
+        run: RunId,
+        why: Stale,
+    },
 }
 
 /// Entries of a run's history.

@@ -90,7 +90,12 @@ pub(super) fn open_step<'r>(
 }
 
 /// Marks a step as succeeded once everything of it was counted.
-pub(super) fn finish_step_if_complete(run: &mut Run, at: &prunella_wire::records::StepRef, now: i64, actions: &mut Actions) {
+pub(super) fn finish_step_if_complete(
+    run: &mut Run,
+    at: &prunella_wire::records::StepRef,
+    now: i64,
+    actions: &mut Actions,
+) {
     let Some(step) = run.steps.get_mut(&at.step) else { return };
     let complete = step.batches.is_some_and(|total| super::ranges::complete(&step.seen, total));
     if !complete {

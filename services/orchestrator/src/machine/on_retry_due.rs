@@ -10,9 +10,8 @@ pub fn on_retry_due(run: &mut Run, plan: &RunPlan, now: i64, actions: &mut Actio
     if run.state.status.is_terminal() {
         return;
     }
-    let is_due = |step: &&mut StepState| {
-        step.status == StepStatus::Retrying && step.retry_at.is_some_and(|at| at <= now)
-    };
+    let is_due =
+        |step: &&mut StepState| step.status == StepStatus::Retrying && step.retry_at.is_some_and(|at| at <= now);
     let mut resumed = Vec::new();
     for step in run.steps.values_mut().filter(is_due) {
         step.status = StepStatus::Running;

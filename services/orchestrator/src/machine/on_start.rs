@@ -9,7 +9,13 @@ use super::plan::RunPlan;
 use super::run::Run;
 
 /// A trigger was accepted: the run begins with every step that needs nothing.
-pub fn on_start(command: StartRun, plan: &RunPlan, traceparent: Option<String>, now: i64, actions: &mut Actions) -> Run {
+pub fn on_start(
+    command: StartRun,
+    plan: &RunPlan,
+    traceparent: Option<String>,
+    now: i64,
+    actions: &mut Actions,
+) -> Run {
     let state = RunState {
         run: command.run.clone(),
         workspace: command.workspace,

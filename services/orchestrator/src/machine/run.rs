@@ -3,9 +3,7 @@ use std::collections::BTreeMap;
 use indexmap::IndexMap;
 use prunella_model::{Attempt, StepId, WorkflowRef};
 use prunella_wire::Payload;
-use prunella_wire::records::{
-    Dispatch, RunContext, RunState, StepOutput, StepOutputs, StepRef, StepState, StepStatus,
-};
+use prunella_wire::records::{Dispatch, RunContext, RunState, StepOutput, StepOutputs, StepRef, StepState, StepStatus};
 
 use super::plan::PlannedStep;
 
@@ -60,9 +58,7 @@ impl Run {
     }
 
     pub(super) fn is_done(&self, step: &StepId) -> bool {
-        self.steps
-            .get(step)
-            .is_some_and(|state| matches!(state.status, StepStatus::Succeeded | StepStatus::Skipped))
+        self.steps.get(step).is_some_and(|state| matches!(state.status, StepStatus::Succeeded | StepStatus::Skipped))
     }
 
     /// What the expressions of `step` may read.
@@ -86,5 +82,4 @@ impl Run {
     pub fn restore_output(&mut self, output: StepOutput) {
         self.outputs.insert((output.step, output.attempt, output.batch.0), output.outputs);
     }
-
 }

@@ -102,7 +102,8 @@ async fn list_workflows(
         if let Some(live) = known.live_definition()
             && let Err(reason) = live.plan()
         {
-            let message = format!("{workspace}/{workflow}@{} cannot be executed by this release: {reason}", live.at.version);
+            let message =
+                format!("{workspace}/{workflow}@{} cannot be executed by this release: {reason}", live.at.version);
             return Err(Failure::new(prunella_model::Code::WorkflowUnknown, message));
         }
     }

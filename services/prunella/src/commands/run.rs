@@ -36,9 +36,8 @@ pub async fn send_trigger(
 ) -> Result<RunId, Failure> {
     let key = trigger.idempotency_key.unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
     let run = RunId::derive(workspace, &trigger.workflow, RunOrigin::IdempotencyKey(&key));
-    let headers = Headers::new()
-        .with(names::IDEMPOTENCY_KEY, key)
-        .with(names::TRACEPARENT, TraceContext::root().to_string());
+    let headers =
+        Headers::new().with(names::IDEMPOTENCY_KEY, key).with(names::TRACEPARENT, TraceContext::root().to_string());
     let record = OutRecord {
         topic: topology.topics().trigger(workspace, &trigger.workflow).into(),
         partition: None,
@@ -58,8 +57,9 @@ fn payload(input: Option<&Path>) -> Result<Bytes, Failure> {
             std::io::stdin().read_to_end(&mut bytes)?;
             bytes
         }
-        Some(path) => std::fs::read(path)
-            .map_err(|error| Failure::plain(Exit::Failed, format!("{}: {error}", path.display())))?,
+        Some(path) => {
+            std::fs::read(path).map_err(|error| Failure::plain(Exit::Failed, format!("{}: {error}", path.display())))?
+        }
     };
     serde_json::from_slice::<serde::de::IgnoredAny>(&bytes)
         .map_err(|error| Failure::new(Code::TriggerNotJson, format!("the input is not JSON: {error}")))?;
@@ -67,13 +67,20 @@ fn payload(input: Option<&Path>) -> Result<Bytes, Failure> {
 }
 
 /// Fails when nobody would ever read the trigger.
-async fn check_workflow(config: &Config, topology: &Topology, workspace: &WorkspaceName, workflow: &WorkflowName) -> Result<(), Failure> {
+async fn check_workflow(
+    config: &Config,
+    topology: &Topology,
+    workspace: &WorkspaceName,
+    workflow: &WorkflowName,
+) -> Result<(), Failure> {
     let topic = topology.topics().trigger(workspace, workflow);
     let shape = connect(config).await?.describe(std::slice::from_ref(&topic)).await?;
     if shape.topics.contains_key(&topic) {
         return Ok(());
     }
-    let message = format!("there is no workflow {workflow} in workspace {workspace}: topic {topic} is missing; `prunella apply` makes it");
+    let message = format!(
+        "there is no workflow {workflow} in workspace {workspace}: topic {topic} is missing; `prunella apply` makes it"
+    );
     Err(Failure::new(Code::WorkflowUnknown, message).exit(Exit::NotFound))
 }
 
@@ -82,12 +89,7 @@ pub async fn run(context: &Context, args: RunArgs) -> Result<ExitCode, Failure> 
     let topology = Topology::new(context.config.topics.clone())?;
     check_workflow(&context.config, &topology, &context.workspace, &args.workflow).await?;
     let output = Output::new(&context.config.kafka, "prunella-cli")?;
-    let trigger = Trigger {
-        workflow: args.workflow,
-        payload,
-        key: args.key,
-        idempotency_key: args.idempotency_key,
-    };
+    let trigger = Trigger { workflow: args.workflow, payload, key: args.key, idempotency_key: args.idempotency_key };
     let run = send_trigger(&output, &topology, &context.workspace, trigger).await?;
     if !args.wait {
         if context.json {
@@ -100,7 +102,8 @@ pub async fn run(context: &Context, args: RunArgs) -> Result<ExitCode, Failure> 
     }
     let reader = RunReader::new(&context.config, topology).await?;
     let report = tokio::time::timeout(args.timeout.duration(), reader.wait_for_end(&run)).await.map_err(|_| {
-        let message = format!("run {run} has not ended within {}; `prunella runs watch {run}` follows it", args.timeout);
+        let message =
+            format!("run {run} has not ended within {}; `prunella runs watch {run}` follows it", args.timeout);
         Failure::plain(Exit::RunNotSucceeded, message)
     })??;
     print_report(&report, &reader, context.json);

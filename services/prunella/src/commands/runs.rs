@@ -163,7 +163,9 @@ impl RunReader {
 }
 
 fn not_found(run: &RunId) -> Failure {
-    let message = format!("there is no run {run}: it may not have been read from its trigger topic yet, or its retention is over");
+    let message = format!(
+        "there is no run {run}: it may not have been read from its trigger topic yet, or its retention is over"
+    );
     Failure::plain(Exit::NotFound, message)
 }
 
@@ -189,7 +191,8 @@ fn step_json(step: &StepState) -> Value {
 pub fn print_report(report: &RunReport, reader: &RunReader, json: bool) {
     let state = &report.state;
     let topics = reader.topology.topics();
-    let (output, dead_letter) = (topics.output(&state.workspace, &state.workflow), topics.deadletter(&state.workspace, &state.workflow));
+    let (output, dead_letter) =
+        (topics.output(&state.workspace, &state.workflow), topics.deadletter(&state.workspace, &state.workflow));
     if json {
         let mut value = run_json(state);
         value["steps"] = report.steps.values().map(step_json).collect();
@@ -213,7 +216,8 @@ pub fn print_report(report: &RunReport, reader: &RunReader, json: bool) {
     for (index, step) in report.steps.values().enumerate() {
         let last = index + 1 == report.steps.len();
         let (branch, stem) = if last { ("└─", "  ") } else { ("├─", "│ ") };
-        let spent = step.started_at.map_or_else(String::new, |start| took(step.ended_at.unwrap_or_else(now_millis) - start));
+        let spent =
+            step.started_at.map_or_else(String::new, |start| took(step.ended_at.unwrap_or_else(now_millis) - start));
         println!("│  {branch} {}  {}  {spent}", step.step, step.status.as_str());
         let counted: i64 = step.seen.iter().map(|range| range.last - range.first + 1).sum();
         let batches = step.batches.map_or_else(|| format!("{counted} so far"), |total| format!("{counted} of {total}"));

@@ -64,7 +64,8 @@ async fn apply(context: &Context, topology: &Topology, allow_data_loss: bool) ->
     let cluster = connect(&context.config).await?;
     let plan = cluster.plan(&desired(context, topology).await?).await?;
     print_plan(context, &plan);
-    let applied = cluster.apply(&plan, allow_data_loss).await.map_err(|error| Failure::from(error).exit(Exit::Refused))?;
+    let applied =
+        cluster.apply(&plan, allow_data_loss).await.map_err(|error| Failure::from(error).exit(Exit::Refused))?;
     if !context.json {
         println!("{} changes applied", applied.changes.len());
     }
@@ -94,7 +95,8 @@ async fn tail(context: &Context, topology: &Topology, topic: &str, from_beginnin
 
 /// One JSON object a record. Values that are neither control records nor text are shown by their length.
 async fn describe(codec: &Codec, record: &TailedRecord) -> serde_json::Value {
-    let text = |bytes: &[u8]| std::str::from_utf8(bytes).map_or_else(|_| format!("<{} bytes>", bytes.len()), str::to_owned);
+    let text =
+        |bytes: &[u8]| std::str::from_utf8(bytes).map_or_else(|_| format!("<{} bytes>", bytes.len()), str::to_owned);
     let headers: serde_json::Map<String, serde_json::Value> = record
         .headers
         .iter()
@@ -103,7 +105,9 @@ async fn describe(codec: &Codec, record: &TailedRecord) -> serde_json::Value {
     let value = match &record.value {
         None => serde_json::Value::Null,
         Some(bytes) => match codec.open(bytes).await {
-            Ok(opened) => json!({ "record": opened.name(), "value": opened.to_json().unwrap_or_else(|error| json!(error.to_string())) }),
+            Ok(opened) => {
+                json!({ "record": opened.name(), "value": opened.to_json().unwrap_or_else(|error| json!(error.to_string())) })
+            }
             Err(_) => serde_json::from_slice(bytes).unwrap_or_else(|_| json!(text(bytes))),
         },
     };

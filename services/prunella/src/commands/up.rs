@@ -20,7 +20,9 @@ pub async fn start_broker(mut config: LocalKafkaConfig, port: Option<u16>, quiet
         let progress = Progress::start(quiet, "starting Apache Kafka");
         LocalKafka::start(config, &|step| progress.say(step.to_string()))
     });
-    let broker = started.await.map_err(|error| Failure::plain(Exit::Failed, format!("the broker's starter panicked: {error}")))?;
+    let broker = started
+        .await
+        .map_err(|error| Failure::plain(Exit::Failed, format!("the broker's starter panicked: {error}")))?;
     Ok(broker?)
 }
 
@@ -72,7 +74,9 @@ pub async fn run(mut context: Context, args: UpArgs) -> Result<ExitCode, Failure
     } else {
         println!("Kafka     {brokers}");
         println!("HTTP API  http://{}", context.config.gateway.listen);
-        println!("Try       prunella --brokers {brokers} apply examples/orders && prunella --brokers {brokers} workflows list");
+        println!(
+            "Try       prunella --brokers {brokers} apply examples/orders && prunella --brokers {brokers} workflows list"
+        );
     }
     let serving = process.serve(&Service::ALL, services_stop.clone());
     tokio::pin!(serving);

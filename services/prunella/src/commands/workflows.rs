@@ -39,7 +39,8 @@ fn live_of(known: &WorkflowHistory) -> Option<WorkflowVersion> {
 
 fn list(context: &Context, catalog: &Catalog) {
     let history = catalog.history();
-    let known: Vec<_> = history.workflows.iter().filter(|((workspace, _), _)| *workspace == context.workspace).collect();
+    let known: Vec<_> =
+        history.workflows.iter().filter(|((workspace, _), _)| *workspace == context.workspace).collect();
     if context.json {
         let listed: Vec<Value> = known
             .iter()

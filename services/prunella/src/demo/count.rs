@@ -7,9 +7,9 @@ use serde::Serialize;
 
 use prunella_model::{RunId, StepId, WorkspaceName};
 use prunella_stream::{Tail, TailFrom, Tailed, TailedRecord};
+use prunella_wire::ControlRecord;
 use prunella_wire::names;
 use prunella_wire::records::{BatchResult, StageBatch};
-use prunella_wire::ControlRecord;
 
 use crate::config::Config;
 use crate::demo::files;
@@ -69,7 +69,10 @@ impl Count {
     ) -> Result<Self, Failure> {
         let (topics, codec) = (&process.platform.topics, &process.platform.codec);
         let workflow = files::workflow();
-        let step: StepId = workflow.as_str().parse().map_err(|error| Failure::plain(crate::failure::Exit::Failed, format!("{error}")))?;
+        let step: StepId = workflow
+            .as_str()
+            .parse()
+            .map_err(|error| Failure::plain(crate::failure::Exit::Failed, format!("{error}")))?;
         let mut extracted: BTreeMap<i64, usize> = BTreeMap::new();
         for record in read_all(config, &topics.stage_transform()).await? {
             let batch: StageBatch = codec.decode(&record.value.unwrap_or_default()).await?;

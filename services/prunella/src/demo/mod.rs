@@ -88,21 +88,30 @@ async fn tour(
 ) -> Result<(Count, bool), Failure> {
     let workspace = WorkspaceName::default_workspace();
     let shop = open_shop(args.orders).await?;
-    say(context, &format!("a shop with {} orders, one in 150 of them bad, two pages flaky\n  {}", args.orders, shop.base_url()));
+    say(
+        context,
+        &format!("a shop with {} orders, one in 150 of them bad, two pages flaky\n  {}", args.orders, shop.base_url()),
+    );
     apply_topics(config).await?;
     let loaded = load_paths(&[files::write(directory)?]).map_err(|problems| refuse(&problems, context.json))?;
     let applied = apply_paths(config, &workspace, &loaded).await?;
     let stop = CancellationToken::new();
     let process = Process::start(config.clone(), directory, &stop).await?;
     for (workflow, applied) in &applied {
-        say(context, &format!("workflow {workflow}@{}: customers, then orders with their customer's name", applied.version));
+        say(
+            context,
+            &format!("workflow {workflow}@{}: customers, then orders with their customer's name", applied.version),
+        );
     }
     let watched = async {
         let payload = Bytes::from(json!({ "shop": shop.base_url() }).to_string());
         let trigger = Trigger { workflow: files::workflow(), payload, key: None, idempotency_key: None };
         let topology = process.topology.clone();
         let run = send_trigger(&process.platform.output, &topology, &workspace, trigger).await?;
-        say(context, &format!("a record on {} starts run {run}", topology.topics().trigger(&workspace, &files::workflow())));
+        say(
+            context,
+            &format!("a record on {} starts run {run}", topology.topics().trigger(&workspace, &files::workflow())),
+        );
         let reader = RunReader::new(config, topology).await?;
         let succeeded = follow(context, &reader, &run).await?;
         let count = Count::take(config, &process, &workspace, &run).await?;
