@@ -300,6 +300,44 @@ mod tests {
         assert_eq!(bare.as_str(), "https://a.example/x?page=2");
     }
 
+    #[test]
+    fn a_next_address_stays_with_its_source() {
+        let request = HttpRequest {
+            method: prunella_model::workflow::HttpMethod::Get,
+            url: url("https://shop.example:8443/v1/orders?since=1"),
+            headers: Vec::new(),
+            query: Vec::new(),
+            body: None,
+            timeout: prunella_model::Period::from_secs(1),
+            retry: prunella_model::workflow::Retry::default(),
+            max_page_bytes: prunella_model::ByteSize::from_mib(1),
+            pagination: None,
+            items: None,
+        };
+        let next = |answered_by: &str, target: &str| next_address(&request, &url(answered_by), target);
+        let here = "https://shop.example:8443/v1/orders?since=1";
+        for (answered_by, target, expected) in [
+            (here, "?page=2", "https://shop.example:8443/v1/orders?page=2"),
+            (here, "../v2/orders#top", "https://shop.example:8443/v2/orders"),
+            (here, "//shop.example:8443/x", "https://shop.example:8443/x"),
+            (here, "http://shop.example/v1/orders?page=2", "https://shop.example:8443/v1/orders?page=2"),
+            ("https://cdn.example/part1", "/part2", "https://cdn.example/part2"),
+            ("https://cdn.example/part1", "https://shop.example:8443/x", "https://shop.example:8443/x"),
+        ] {
+            assert_eq!(next(answered_by, target).expect(target), Position::Link(expected.to_owned()));
+        }
+        for target in [
+            "https://other.example/",
+            "https://shop.example/",
+            "http://shop.example:8080/",
+            "http://169.254.169.254/latest/meta-data",
+            "file:///etc/passwd",
+        ] {
+            assert_eq!(next(here, target).expect_err(target).code(), Code::SourceForeignHost);
+        }
+        assert_eq!(next(here, "http://[").expect_err("no address").code(), Code::SourceUrl);
+    }
+
     proptest! {
         #[test]
         fn what_is_set_is_what_arrives(name in ".{1,8}", value in ".{0,12}", query in "[a-z=&%+]{0,20}") {

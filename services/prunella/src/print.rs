@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// A table without vertical lines, fitted to the terminal.
+/// A table without lines, fitted to the terminal.
 pub fn table(headings: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_preset(UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic).set_header(headings);
+    table.load_preset(NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_header(headings);
     table
 }
 

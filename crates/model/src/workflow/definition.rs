@@ -147,10 +147,10 @@ pub enum HttpMethod {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Pagination {
-    /// Pages are numbered; ends with an empty page (or one shorter than `size`).
+    /// Pages are numbered; ends with an empty page, or one shorter than `size` once the source has filled a page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<PagePagination>,
-    /// Pages start at an item number; ends with an empty page (or one shorter than `limit`).
+    /// Pages start at an item number; ends with an empty page, or one shorter than `limit` once the source has filled a page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offset: Option<OffsetPagination>,
     /// The answer holds a cursor for the next page; ends when it is absent, null or empty.

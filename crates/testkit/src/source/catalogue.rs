@@ -24,7 +24,7 @@ fn pick<T: Copy>(values: &[T], number: u64) -> T {
 const CUSTOMERS: u64 = 40;
 
 pub fn customer(number: u64) -> Value {
-    let x = scramble(number ^ 0xc0ff_ee);
+    let x = scramble(number ^ 0x00c0_ffee);
     let (first, last) = (pick(&FIRST_NAMES, x), pick(&LAST_NAMES, x >> 8));
     json!({
         "id": format!("C-{number:05}"),
@@ -32,13 +32,13 @@ pub fn customer(number: u64) -> Value {
         "lastName": last,
         "email": format!("User.{number}@Example.com"),
         "city": pick(&CITIES, x >> 16),
-        "vip": x % 5 == 0,
+        "vip": x.is_multiple_of(5),
     })
 }
 
 /// Whether the shop hands out order `number` with a mistake, when one in `one_in` orders has one.
 pub fn is_bad(number: u64, one_in: u64) -> bool {
-    one_in > 0 && scramble(number ^ 0xbad) % one_in == 0
+    one_in > 0 && scramble(number ^ 0xbad).is_multiple_of(one_in)
 }
 
 /// An order of about 1 KB. A bad one has a quantity below zero in its first line.
@@ -88,5 +88,11 @@ mod tests {
         let bad: Vec<u64> = (0..1000).filter(|number| is_bad(*number, 50)).collect();
         assert!((5..60).contains(&bad.len()), "{}", bad.len());
         assert_eq!(order(bad[0], 50)["items"][0]["qty"], json!(-1));
+    }
+
+    #[test]
+    fn an_order_has_about_a_kilobyte() {
+        let bytes: usize = (0..1000).map(|number| order(number, 0).to_string().len()).sum();
+        assert!((800..1300).contains(&(bytes / 1000)), "{}", bytes / 1000);
     }
 }

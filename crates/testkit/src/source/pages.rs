@@ -50,10 +50,10 @@ fn size(state: &ShopState, parameters: &Parameters, name: &str) -> u64 {
     number(parameters, name).unwrap_or(state.config.page_size).clamp(1, state.config.largest_page.max(1))
 }
 
-/// The list of orders from `first` on, or the answer of a bad day.
-fn page(state: &ShopState, first: u64, size: u64) -> Result<Value, Response> {
+/// The list of orders from `first` on, unless it is a bad day.
+fn page(state: &ShopState, first: u64, size: u64) -> Result<Value, &BadDay> {
     if state.fails(first / size) {
-        return Err(bad_day(&state.config.bad_day));
+        return Err(&state.config.bad_day);
     }
     state.count_page();
     let end = first.saturating_add(size).min(state.config.orders);
@@ -79,13 +79,13 @@ fn answer(page: &Value) -> Response {
 async fn by_page(State(state): Shop, parameters: Parameters) -> Response {
     let size = size(&state, &parameters, "size");
     let first = number(&parameters, "page").unwrap_or(1).saturating_sub(1).saturating_mul(size);
-    page(&state, first, size).map_or_else(|refused| refused, |page| answer(&page))
+    page(&state, first, size).map_or_else(bad_day, |page| answer(&page))
 }
 
 async fn by_offset(State(state): Shop, parameters: Parameters) -> Response {
     let size = size(&state, &parameters, "limit");
     let first = number(&parameters, "offset").unwrap_or(0);
-    page(&state, first, size).map_or_else(|refused| refused, |page| answer(&page))
+    page(&state, first, size).map_or_else(bad_day, |page| answer(&page))
 }
 
 /// Where the page after the one from `first` on begins, if there is one.
@@ -102,7 +102,7 @@ async fn by_cursor(State(state): Shop, parameters: Parameters) -> Response {
             page["next"] = following(&state, first, size).map(|next| format!("from-{next}")).into();
             answer(&page)
         }
-        Err(refused) => refused,
+        Err(day) => bad_day(day),
     }
 }
 
@@ -117,7 +117,7 @@ async fn by_link(State(state): Shop, parameters: Parameters) -> Response {
             let headers: HeaderMap = link.map(|link| (header::LINK, link)).into_iter().collect();
             (headers, answer(&page)).into_response()
         }
-        Err(refused) => refused,
+        Err(day) => bad_day(day),
     }
 }
 

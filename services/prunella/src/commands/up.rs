@@ -78,19 +78,30 @@ pub async fn run(mut context: Context, args: UpArgs) -> Result<ExitCode, Failure
             "Try       prunella --brokers {brokers} apply examples/orders && prunella --brokers {brokers} workflows list"
         );
     }
+    let failed = serve_until(&process, services_stop, stop, broker.as_ref()).await;
+    // Its clients would complain about the broker that is stopped next.
+    drop(process);
+    stop_broker(broker).await?;
+    match failed {
+        Some(failure) => Err(failure),
+        None => Ok(ExitCode::SUCCESS),
+    }
+}
+
+async fn serve_until(
+    process: &Process,
+    services_stop: CancellationToken,
+    stop: CancellationToken,
+    broker: Option<&LocalKafka>,
+) -> Option<Failure> {
     let serving = process.serve(&Service::ALL, services_stop.clone());
     tokio::pin!(serving);
-    let failed = tokio::select! {
+    tokio::select! {
         result = &mut serving => result.err(),
         () = stop.cancelled() => {
             services_stop.cancel();
             serving.await.err()
         }
-        failure = broker_ended(broker.as_ref()) => Some(failure),
-    };
-    stop_broker(broker).await?;
-    match failed {
-        Some(failure) => Err(failure),
-        None => Ok(ExitCode::SUCCESS),
+        failure = broker_ended(broker) => Some(failure),
     }
 }
