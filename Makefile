@@ -1,10 +1,17 @@
-# The front door. Every recipe is a line or two over cargo and the scripts beside it.
+# The front door. Every recipe is a line or two over cargo and the scripts beside it; CI runs `make lint` and `make test`.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-.PHONY: help setup demo up test test-unit lint fmt clean
+.PHONY: help setup demo up test test-unit lint lint-rust lint-deny lint-shell lint-deploy lint-prometheus fmt clean
+
+export CARGO_TERM_COLOR ?= auto
+# CI builds everything once, so what a second build would gain from is left out.
+ifdef CI
+export CARGO_INCREMENTAL := 0
+export CARGO_TERM_PROGRESS_WHEN := never
+endif
 
 help: ## Show this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install what building and testing needs (Debian, as root), or say what is missing
 	@scripts/setup-system.sh
@@ -19,12 +26,29 @@ up: setup ## Everything in one process, with a local Kafka
 test: setup ## All tests, on real Kafka and a real schema registry
 	cargo test --workspace --locked
 
-test-unit: ## Tests that need no Kafka
+test-unit: setup ## Tests that need no Kafka
 	cargo test --workspace --locked --lib --bins
 
-lint: setup ## Format and lints
+lint: lint-rust lint-deny lint-shell lint-deploy ## All quick checks
+
+lint-rust: setup ## Format and clippy
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+lint-deny: setup ## Licences, banned crates and sources of dependencies
+	@scripts/lint-deny.sh
+
+lint-shell: ## Shell scripts
+	@scripts/lint-shell.sh
+
+lint-deploy: setup ## Compose file, Dockerfile, Helm chart, dashboard, alerts, example configurations
+	@scripts/lint-compose.sh
+	@scripts/lint-helm.sh
+	@scripts/lint-metrics.sh
+	@scripts/lint-config.sh
+
+lint-prometheus: ## Prometheus' configuration and alerts by promtool, whose first build takes minutes
+	@scripts/lint-prometheus.sh
 
 fmt: ## Format all code
 	cargo fmt --all

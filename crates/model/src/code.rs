@@ -154,7 +154,6 @@ codes! {
     TriggerNotJson = "0701", DeadLetter, "the value of a trigger record is not JSON";
     TriggerTooLarge = "0702", DeadLetter, "the value of a trigger record is larger than its limit";
     RunDeadline = "0703", DeadLetter, "the run did not end before its deadline";
-    StepFailed = "0704", DeadLetter, "a step failed, so the run failed";
     ConditionFailed = "0705", DeadLetter, "the condition of a step cannot be evaluated";
     RunCancelled = "0706", DeadLetter, "the run was cancelled";
 

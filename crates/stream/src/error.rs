@@ -7,6 +7,8 @@ pub enum StreamError {
     Client { stage: String, reason: String },
     #[error("configuration key kafka.librdkafka.{key} cannot be set: {reason}")]
     OwnedSetting { key: String, reason: &'static str },
+    #[error("configuration key {key} names {value}, but {reason}")]
+    Secret { key: String, value: String, reason: &'static str },
     #[error("{stage} lost its place in the consumer group: {reason}")]
     Group { stage: String, reason: String },
     #[error(
@@ -22,7 +24,7 @@ pub enum StreamError {
 impl StreamError {
     pub fn code(&self) -> Code {
         match self {
-            Self::Client { .. } | Self::OwnedSetting { .. } => Code::Config,
+            Self::Client { .. } | Self::OwnedSetting { .. } | Self::Secret { .. } => Code::Config,
             Self::Group { .. } => Code::BrokerUnreachable,
             Self::Produce { .. } => Code::ProduceFailed,
             Self::Restore { .. } => Code::StateUnreadable,

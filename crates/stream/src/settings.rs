@@ -58,7 +58,7 @@ impl KafkaSettings {
             if let Some((_, reason)) = OWNED.iter().find(|(owned, _)| owned == key) {
                 return Err(StreamError::OwnedSetting { key: key.clone(), reason });
             }
-            config.set(key, secret(key, value)?);
+            config.set(key, secret(&format!("kafka.librdkafka.{key}"), value)?);
         }
         Ok(config)
     }
@@ -76,7 +76,7 @@ impl KafkaSettings {
             config.set(key, value);
         }
         for (key, value) in [
-            ("session.timeout.ms", "30000"),
+            ("session.timeout.ms", "10000"),
             ("max.poll.interval.ms", "300000"),
             ("queued.max.messages.kbytes", "16384"),
             ("queued.min.messages", "10000"),
@@ -120,15 +120,17 @@ impl KafkaSettings {
 /// Reads `env:NAME` from the environment and `file:/path` from a file; other values are themselves.
 pub fn secret(key: &str, value: &str) -> Result<String, StreamError> {
     if let Some(name) = value.strip_prefix("env:") {
-        return std::env::var(name).map_err(|_| StreamError::OwnedSetting {
-            key: format!("{key} ({value})"),
-            reason: "the environment variable is not set",
+        return std::env::var(name).map_err(|_| StreamError::Secret {
+            key: key.to_owned(),
+            value: value.to_owned(),
+            reason: "it is not set",
         });
     }
     if let Some(path) = value.strip_prefix("file:") {
-        let text = std::fs::read_to_string(path).map_err(|_| StreamError::OwnedSetting {
-            key: format!("{key} ({value})"),
-            reason: "the file cannot be read",
+        let text = std::fs::read_to_string(path).map_err(|_| StreamError::Secret {
+            key: key.to_owned(),
+            value: value.to_owned(),
+            reason: "it cannot be read",
         })?;
         return Ok(text.trim_end_matches(['\r', '\n']).to_owned());
     }

@@ -11,7 +11,7 @@ use crate::process::Service;
 
 /// Self-healing integration pipeline on Kafka.
 #[derive(Debug, Parser)]
-#[command(name = "prunella", version, about, propagate_version = true, arg_required_else_help = true)]
+#[command(name = "prunella", version, about, arg_required_else_help = true)]
 pub struct Cli {
     /// Configuration file (YAML).
     #[arg(long, global = true, env = "PRUNELLA_CONFIG", value_name = "FILE")]
@@ -187,4 +187,14 @@ pub enum RunsCommand {
         #[arg(long, default_value = "")]
         reason: String,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_does_not_contradict_itself() {
+        super::Cli::command().debug_assert();
+    }
 }

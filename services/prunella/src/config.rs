@@ -145,6 +145,11 @@ impl Default for Telemetry {
 }
 
 impl Config {
+    /// Whether `file` says which brokers to use.
+    pub fn names_brokers(file: &Path) -> Result<bool, Failure> {
+        Ok(read(file)?.pointer("/kafka/brokers").is_some())
+    }
+
     /// Reads `file` if there is one, then `PRUNELLA__…` of the environment, then `brokers`.
     pub fn load(file: Option<&Path>, brokers: Option<&str>) -> Result<Self, Failure> {
         let mut value = match file {
@@ -196,7 +201,8 @@ fn invalid(place: &str, reason: &str) -> Failure {
     Failure::new(Code::Config, format!("{place}: {reason}; docs/configuration.md lists every key"))
 }
 
-/// Sets `KAFKA__BROKERS` as `kafka.brokers`. Text that reads as a number, a boolean or JSON is that.
+/// Sets `KAFKA__BROKERS` as `kafka.brokers`. Text that reads as JSON is that: a text of digits is given as `"123"`,
+/// with its quotes.
 fn override_with(value: &mut Value, path: &str, text: &str) {
     let keys: Vec<String> = path.split("__").map(|key| key.to_ascii_lowercase().replace('_', "-")).collect();
     let mut place = value;
@@ -215,7 +221,7 @@ fn override_with(value: &mut Value, path: &str, text: &str) {
     }
     let is_librdkafka = path.starts_with("KAFKA__LIBRDKAFKA__");
     *place = match serde_json::from_str(text) {
-        Ok(parsed) if !is_librdkafka && !matches!(parsed, Value::String(_)) => parsed,
+        Ok(parsed) if !is_librdkafka => parsed,
         _ => Value::String(text.to_owned()),
     };
 }
@@ -231,11 +237,13 @@ mod tests {
         override_with(&mut value, "RUNTIME__COMMIT_INTERVAL", "1s");
         override_with(&mut value, "EXTRACTOR__CONCURRENCY", "4");
         override_with(&mut value, "KAFKA__LIBRDKAFKA__SASL_USERNAME", "42");
+        override_with(&mut value, "GATEWAY__TOKEN", "\"12345\"");
         let config: Config = serde_json::from_value(value).expect("valid");
         assert_eq!(config.kafka.brokers, "a:1,b:2");
         assert_eq!(config.runtime.commit_interval, Period::from_secs(1));
         assert_eq!(config.extractor.concurrency, 4);
         assert_eq!(config.kafka.librdkafka["sasl.username"], "42");
+        assert_eq!(config.gateway.token.as_deref(), Some("12345"));
     }
 
     #[test]

@@ -5,6 +5,8 @@
 mod cli;
 mod commands;
 mod config;
+#[cfg(test)]
+mod config_docs;
 mod demo;
 mod failure;
 mod gateway;

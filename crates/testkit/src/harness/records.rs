@@ -1,0 +1,169 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{Header, Headers, Message, OwnedHeaders};
+use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
+use rdkafka::{Offset, TopicPartitionList};
+use serde_json::Value;
+
+use super::wait::{block_on, wait_until};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A Kafka client that knows nothing of Prunella.
+pub struct Kafka {
+    config: ClientConfig,
+}
+
+/// A record as it stands in a topic.
+#[derive(Debug, Clone)]
+pub struct ReadRecord {
+    pub partition: i32,
+    pub offset: i64,
+    pub key: Option<Vec<u8>>,
+    pub value: Option<Vec<u8>>,
+    /// Of equal names the last value, as Kafka's `lastHeader` gives it.
+    pub headers: BTreeMap<String, Vec<u8>>,
+}
+
+impl ReadRecord {
+    /// A header as text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| std::str::from_utf8(value).ok())
+    }
+
+    /// The value as JSON.
+    ///
+    /// # Panics
+    /// When it is none.
+    pub fn json(&self) -> Value {
+        let value = self.value.as_deref().unwrap_or_default();
+        serde_json::from_slice(value).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(value)))
+    }
+
+    /// The key as text.
+    pub fn key_text(&self) -> &str {
+        self.key.as_deref().and_then(|key| std::str::from_utf8(key).ok()).unwrap_or_default()
+    }
+}
+
+impl Kafka {
+    pub(crate) fn new(bootstrap_servers: String) -> Self {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", bootstrap_servers);
+        config.set("message.max.bytes", "100000000").set("receive.message.max.bytes", "150000000");
+        Self { config }
+    }
+
+    fn consumer(&self) -> BaseConsumer {
+        let mut config = self.config.clone();
+        config.set("group.id", "nobody").set("enable.auto.commit", "false").set("enable.partition.eof", "true");
+        config.set("fetch.wait.max.ms", "20").create().expect("a consumer")
+    }
+
+    fn partitions(consumer: &BaseConsumer, topic: &str) -> Vec<i32> {
+        let metadata = consumer.fetch_metadata(Some(topic), PATIENCE).expect("metadata");
+        metadata.topics()[0].partitions().iter().map(rdkafka::metadata::MetadataPartition::id).collect()
+    }
+
+    /// Records that were ever written to `topic`.
+    pub fn count(&self, topic: &str) -> i64 {
+        self.ends(topic).values().sum()
+    }
+
+    /// The end of each partition of `topic`.
+    pub fn ends(&self, topic: &str) -> BTreeMap<i32, i64> {
+        let consumer = self.consumer();
+        let partitions = Self::partitions(&consumer, topic);
+        let end = |partition| consumer.fetch_watermarks(topic, partition, PATIENCE).expect("an end").1;
+        partitions.into_iter().map(|partition| (partition, end(partition))).collect()
+    }
+
+    /// Every record of `topic`, up to its end.
+    pub fn read(&self, topic: &str) -> Vec<ReadRecord> {
+        let consumer = self.consumer();
+        let mut open: BTreeSet<i32> = Self::partitions(&consumer, topic).into_iter().collect();
+        assert!(!open.is_empty(), "there is no topic {topic}");
+        let mut start = TopicPartitionList::new();
+        for partition in &open {
+            start.add_partition_offset(topic, *partition, Offset::Beginning).expect("an offset");
+        }
+        consumer.assign(&start).expect("assigned");
+        let deadline = Instant::now() + PATIENCE;
+        let mut records = Vec::new();
+        while !open.is_empty() {
+            assert!(Instant::now() < deadline, "{topic} was not read to its end");
+            match consumer.poll(Duration::from_millis(200)) {
+                Some(Ok(message)) => records.push(read_record(&message)),
+                Some(Err(KafkaError::PartitionEOF(partition))) => {
+                    open.remove(&partition);
+                }
+                Some(Err(error)) => panic!("{topic}: {error}"),
+                None => {}
+            }
+        }
+        records
+    }
+
+    /// Writes one record and waits for it to be accepted.
+    pub fn produce(&self, topic: &str, key: Option<&[u8]>, value: Option<&[u8]>, headers: &[(&str, &[u8])]) {
+        self.produce_to(topic, None, key, value, headers);
+    }
+
+    /// As [`Kafka::produce`], to a partition of choice.
+    pub fn produce_to(
+        &self,
+        topic: &str,
+        partition: Option<i32>,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: &[(&str, &[u8])],
+    ) {
+        let before = self.count(topic);
+        let producer: ThreadedProducer<DefaultProducerContext> = self.config.create().expect("a producer");
+        let mut record = BaseRecord::<[u8], [u8]>::to(topic);
+        record.key = key;
+        record.payload = value;
+        record.partition = partition;
+        let mut all = OwnedHeaders::new();
+        for (name, value) in headers {
+            all = all.insert(Header { key: name, value: Some(*value) });
+        }
+        producer.send(record.headers(all)).map_err(|(error, _)| error).expect("queued");
+        producer.flush(PATIENCE).expect("written");
+        assert!(self.count(topic) > before, "the record was not accepted by {topic}");
+    }
+
+    /// # Panics
+    /// When there is such a topic already.
+    pub fn create_topic(&self, topic: &str, partitions: i32) {
+        let admin: AdminClient<DefaultClientContext> = self.config.create().expect("an admin client");
+        let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
+        let created = block_on(admin.create_topics([&new], &AdminOptions::new())).expect("an answer");
+        created[0].as_ref().expect("created");
+        wait_until(PATIENCE, "the topic has a leader", || {
+            let metadata = self.consumer().fetch_metadata(Some(topic), PATIENCE).ok()?;
+            let partitions = metadata.topics()[0].partitions();
+            (!partitions.is_empty() && partitions.iter().all(|partition| partition.leader() >= 0)).then_some(())
+        });
+    }
+}
+
+fn read_record<M: Message>(message: &M) -> ReadRecord {
+    let headers = message.headers().map(|headers| {
+        let pairs = headers.iter().map(|header| (header.key.to_owned(), header.value.unwrap_or_default().to_vec()));
+        pairs.collect()
+    });
+    ReadRecord {
+        partition: message.partition(),
+        offset: message.offset(),
+        key: message.key().map(<[u8]>::to_vec),
+        value: message.payload().map(<[u8]>::to_vec),
+        headers: headers.unwrap_or_default(),
+    }
+}
