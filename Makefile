@@ -24,7 +24,7 @@ up: setup ## Everything in one process, with a local Kafka
 	cargo run --release --locked -- up
 
 test: setup ## All tests, on real Kafka and a real schema registry
-	cargo test --workspace --locked
+	cargo test --workspace --locked --no-fail-fast
 
 test-unit: setup ## Tests that need no Kafka
 	cargo test --workspace --locked --lib --bins
