@@ -5,7 +5,7 @@ ARG DEBIAN_RELEASE=bookworm
 FROM rust:${RUST_VERSION}-slim-${DEBIAN_RELEASE} AS build
 # librdkafka is compiled from source, against the OpenSSL of the same Debian release that the final image has.
 RUN apt-get update \
- && apt-get install --yes --no-install-recommends g++ libssl-dev make perl pkg-config \
+ && apt-get install --yes --no-install-recommends g++ libssl-dev make pkg-config zlib1g-dev \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
@@ -26,7 +26,7 @@ LABEL org.opencontainers.image.title="Prunella" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 RUN apt-get update \
- && apt-get install --yes --no-install-recommends ca-certificates libssl3 \
+ && apt-get install --yes --no-install-recommends ca-certificates libssl3 zlib1g \
  && rm -rf /var/lib/apt/lists/* \
  && groupadd --system --gid 10001 prunella \
  && useradd --system --uid 10001 --gid 10001 --home-dir /var/lib/prunella --shell /usr/sbin/nologin prunella \

@@ -9,7 +9,7 @@ if ! use_python_tools; then
   skip "docker-compose.yml and Dockerfile: no Python 3 with venv to run the checkers"
   exit 0
 fi
-check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yml
+check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 python scripts/lint-compose.py docker-compose.yml
 # DL3008: pinned Debian packages cannot be installed any more once Debian has a security update of them.
 hadolint --ignore DL3008 Dockerfile

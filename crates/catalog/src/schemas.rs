@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -11,9 +10,6 @@ use futures::future::BoxFuture;
 use prunella_stream::{KafkaSettings, OutRecord, Output, OutputError, restore_partitions};
 use prunella_topology::Topics;
 use prunella_wire::{Fingerprint, SchemaSource};
-
-/// How long a schema may take to arrive after the record that needs it.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Publishes this release's schemas and finds those of others.
 pub struct SchemaTopic {
@@ -62,22 +58,15 @@ impl SchemaTopic {
 }
 
 impl SchemaSource for SchemaTopic {
+    /// Schemas are published before the first record that needs them: reading the topic to its end is
+    /// enough, and waiting longer would only hold up the records behind a wrong one.
     fn find(&self, fingerprint: Fingerprint) -> BoxFuture<'_, Option<String>> {
         async move {
-            let deadline = tokio::time::Instant::now() + PATIENCE;
-            loop {
-                if let Some(text) = self.lookup(fingerprint) {
-                    return Some(text);
-                }
-                if tokio::time::Instant::now() >= deadline {
-                    return None;
-                }
-                self.read_all().await;
-                if let Some(text) = self.lookup(fingerprint) {
-                    return Some(text);
-                }
-                tokio::time::sleep(Duration::from_millis(500)).await;
+            if let Some(text) = self.lookup(fingerprint) {
+                return Some(text);
             }
+            self.read_all().await;
+            self.lookup(fingerprint)
         }
         .boxed()
     }

@@ -29,6 +29,7 @@ fn create_topic(bootstrap_servers: &str, topic: &str, max_message_bytes: &str) {
     results.into_iter().for_each(|result| drop(result.expect("the topic")));
 }
 
+#[allow(clippy::disallowed_methods, reason = "a test waits for everything at once")]
 fn produce(bootstrap_servers: &str, topic: &str, values: &[Vec<u8>]) {
     let producer: ThreadedProducer<DefaultProducerContext> = ClientConfig::new()
         .set("bootstrap.servers", bootstrap_servers)

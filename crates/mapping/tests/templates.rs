@@ -91,7 +91,10 @@ fn values_in_urls_are_percent_encoded_where_they_stand() {
         Ok("https://x.example/a%20b%26c%3D%C3%BC%2F~-._?since=2026-01-01T00%3A00%3A00%2B01%3A00&page=3")
     );
     assert_eq!(url("{{ base }}").as_deref(), Ok("https://shop.example/orders?x=1"));
-    assert_eq!(url("{{ base }}&p=1").as_deref(), Ok("https%3A%2F%2Fshop.example%2Forders%3Fx%3D1&p=1"));
+    assert_eq!(
+        url("{{ base }}&p={{ trigger.q }}").as_deref(),
+        Ok("https://shop.example/orders?x=1&p=a%20b%26c%3D%C3%BC%2F~-._")
+    );
 }
 
 #[test]

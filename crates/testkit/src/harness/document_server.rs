@@ -29,10 +29,7 @@ impl DocumentServer {
         })
     }
 
-    pub fn url(&self) -> String {
-        format!("http://{}/document.json", self.address)
-    }
-
+    /// The document is at `/document.json` below it.
     pub fn base_url(&self) -> String {
         format!("http://{}", self.address)
     }

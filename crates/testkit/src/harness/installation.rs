@@ -107,16 +107,12 @@ impl Installation {
 
     /// Everything in one process.
     pub fn up(&self) -> Prunella {
-        self.up_with(&[])
-    }
-
-    pub fn up_with(&self, arguments: &[&str]) -> Prunella {
-        Prunella::start(self.command(&[&["up"], arguments].concat()), self.next_log()).is_ready("{\"ready\":")
+        Prunella::start(self.command(&["up"]), self.next_log()).once_ready("{\"ready\":")
     }
 
     /// Some services; their topics have to exist.
     pub fn serve(&self, services: &[&str]) -> Prunella {
-        Prunella::start(self.command(&[&["serve"], services].concat()), self.next_log()).is_ready("serving")
+        Prunella::start(self.command(&[&["serve"], services].concat()), self.next_log()).once_ready("serving")
     }
 
     fn next_log(&self) -> PathBuf {

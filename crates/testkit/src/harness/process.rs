@@ -1,6 +1,6 @@
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -29,7 +29,7 @@ impl Prunella {
     }
 
     /// Waits for the line that says that the process is at work.
-    pub(crate) fn is_ready(mut self, line: &str) -> Self {
+    pub(crate) fn once_ready(mut self, line: &str) -> Self {
         wait_until(Duration::from_secs(60), "prunella is ready", || {
             if let Some(status) = self.try_wait() {
                 panic!("prunella ended with {status} before it was ready");
@@ -45,10 +45,6 @@ impl Prunella {
 
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
-    }
-
-    pub fn log_file(&self) -> &Path {
-        &self.log
     }
 
     /// How it ended, if it has.

@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -7,7 +8,7 @@ use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, Headers, Message, OwnedHeaders};
-use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
+use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::{Offset, TopicPartitionList};
 use serde_json::Value;
 
@@ -18,6 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A Kafka client that knows nothing of Prunella.
 pub struct Kafka {
     config: ClientConfig,
+    producer: OnceLock<FutureProducer>,
 }
 
 /// A record as it stands in a topic.
@@ -57,7 +59,7 @@ impl Kafka {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", bootstrap_servers);
         config.set("message.max.bytes", "100000000").set("receive.message.max.bytes", "150000000");
-        Self { config }
+        Self { config, producer: OnceLock::new() }
     }
 
     fn consumer(&self) -> BaseConsumer {
@@ -73,15 +75,9 @@ impl Kafka {
 
     /// Records that were ever written to `topic`.
     pub fn count(&self, topic: &str) -> i64 {
-        self.ends(topic).values().sum()
-    }
-
-    /// The end of each partition of `topic`.
-    pub fn ends(&self, topic: &str) -> BTreeMap<i32, i64> {
         let consumer = self.consumer();
-        let partitions = Self::partitions(&consumer, topic);
         let end = |partition| consumer.fetch_watermarks(topic, partition, PATIENCE).expect("an end").1;
-        partitions.into_iter().map(|partition| (partition, end(partition))).collect()
+        Self::partitions(&consumer, topic).into_iter().map(end).sum()
     }
 
     /// Every record of `topic`, up to its end.
@@ -124,9 +120,7 @@ impl Kafka {
         value: Option<&[u8]>,
         headers: &[(&str, &[u8])],
     ) {
-        let before = self.count(topic);
-        let producer: ThreadedProducer<DefaultProducerContext> = self.config.create().expect("a producer");
-        let mut record = BaseRecord::<[u8], [u8]>::to(topic);
+        let mut record = FutureRecord::<[u8], [u8]>::to(topic);
         record.key = key;
         record.payload = value;
         record.partition = partition;
@@ -134,9 +128,12 @@ impl Kafka {
         for (name, value) in headers {
             all = all.insert(Header { key: name, value: Some(*value) });
         }
-        producer.send(record.headers(all)).map_err(|(error, _)| error).expect("queued");
-        producer.flush(PATIENCE).expect("written");
-        assert!(self.count(topic) > before, "the record was not accepted by {topic}");
+        let sent = block_on(self.producer().send(record.headers(all), PATIENCE));
+        sent.map_err(|(error, _)| error).unwrap_or_else(|error| panic!("{topic} does not accept the record: {error}"));
+    }
+
+    fn producer(&self) -> &FutureProducer {
+        self.producer.get_or_init(|| self.config.create().expect("a producer"))
     }
 
     /// # Panics

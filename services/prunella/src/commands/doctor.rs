@@ -65,7 +65,10 @@ async fn examine(context: &Context, findings: &mut Findings) {
     };
     findings.note("kafka", Ok(format!("{} answers", config.kafka.brokers)));
     let shape = cluster.check(&topology.shared_topics()).await;
-    if !findings.note("topics", shape.map(|()| "all there, as wanted".to_owned()).map_err(|error| error.to_string())) {
+    if !findings.note(
+        "topics",
+        shape.map(|()| "all there, as wanted".to_owned()).map_err(|error| Failure::from(error).to_string()),
+    ) {
         return;
     }
     match config.schema_registry.client() {

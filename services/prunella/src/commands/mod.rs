@@ -42,8 +42,9 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     }
     let config = Config::load(cli.config.as_deref(), cli.brokers.as_deref())?;
-    let brokers_given =
-        cli.brokers.is_some() || cli.config.is_some() || std::env::var_os("PRUNELLA__KAFKA__BROKERS").is_some();
+    let file_names_brokers = cli.config.as_deref().map(Config::names_brokers).transpose()?.unwrap_or(false);
+    let in_environment = std::env::var_os("PRUNELLA__KAFKA__BROKERS").is_some();
+    let brokers_given = file_names_brokers || cli.brokers.is_some() || in_environment;
     let context = Context {
         data_directory: cli.data_dir.unwrap_or_else(default_data_directory),
         config,

@@ -125,3 +125,20 @@ fn garbage_on_internal_topics_is_set_aside() {
     }
     assert_still_works(&installation);
 }
+
+#[test]
+fn a_record_of_an_unknown_schema_does_not_hold_up_the_runs_of_others() {
+    let installation = install();
+    let _running = installation.up();
+    installation.apply(COPY);
+    assert_still_works(&installation);
+    let unknown = [&[0xc3, 0x01], [7; 8].as_slice(), b"whatever"].concat();
+    for partition in 0..4 {
+        let topic = installation.topic("stage.progress");
+        installation.kafka().produce_to(&topic, Some(partition), Some(b"unknown"), Some(&unknown), &[]);
+    }
+    // Behind the garbage in time, not in its way.
+    let run = installation.start_run("copy", &json!({ "list": [1, 2, 3] }));
+    let report = installation.wait_for_end(&run, Duration::from_secs(20));
+    assert_status(&report, "succeeded");
+}

@@ -116,3 +116,20 @@ fn sigterm_under_load_ends_cleanly_within_ten_seconds() {
     let report = installation.wait_for_end(&run, Duration::from_secs(60));
     assert_complete(&installation, &report);
 }
+
+#[test]
+fn services_in_processes_of_their_own_and_one_of_them_killed() {
+    let shop = slow_shop();
+    let installation = install();
+    installation.cli(&["topics", "apply"]).exits_with(0);
+    installation.apply(&orders_workflow("crash", EXTRACT));
+    let _steering = installation.serve(&["orchestrator", "extractor"]);
+    let _mapping = installation.serve(&["transformer"]);
+    let _remaining = installation.serve(&["validator"]);
+    let victim = installation.serve(&["validator", "transformer"]);
+    let run = installation.start_run("crash", &json!({ "shop": shop.base_url() }));
+    wait_for_outputs(&installation, 300);
+    victim.kill();
+    let report = installation.wait_for_end(&run, Duration::from_secs(60));
+    assert_complete(&installation, &report);
+}

@@ -3,8 +3,12 @@
 mod bad_records;
 mod cancel;
 mod crash;
+mod demo;
 mod foreign_client;
 mod hostile;
 mod main_path;
+mod real_data;
+mod registry;
+mod secured;
 mod support;
 mod workflows;
