@@ -24,6 +24,7 @@ up: setup ## Everything in one process, with a local Kafka
 	cargo run --release --locked -- up
 
 test: setup ## All tests, on real Kafka and a real schema registry
+	@scripts/fetch-test-data.sh
 	cargo test --workspace --locked --no-fail-fast
 
 test-unit: setup ## Tests that need no Kafka
