@@ -17,14 +17,6 @@ impl Payload {
             Self::Claim(claim) => u64::try_from(claim.length).unwrap_or(0),
         }
     }
-
-    /// Number of bytes this payload takes inside a record.
-    pub fn inline_length(&self) -> usize {
-        match self {
-            Self::Inline(bytes) => bytes.len(),
-            Self::Claim(_) => 200,
-        }
-    }
 }
 
 /// A reference to bytes in the object store.

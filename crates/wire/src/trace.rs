@@ -30,6 +30,16 @@ impl TraceContext {
         headers.text(names::TRACEPARENT).and_then(|text| text.parse().ok())
     }
 
+    /// Headers for a record that follows from one with `headers`: the same trace, a new span.
+    pub fn carried_on(headers: &Headers) -> Headers {
+        Self::of(headers).map_or_else(Headers::new, Self::as_headers)
+    }
+
+    /// Headers that carry a new span of this trace.
+    pub fn as_headers(self) -> Headers {
+        Headers::new().with(names::TRACEPARENT, self.child().to_string())
+    }
+
     pub fn trace_id(&self) -> String {
         format!("{:032x}", self.trace)
     }

@@ -14,7 +14,7 @@ use prunella_stream::homes::{EmitError, HomeSite, now_millis};
 use prunella_stream::{OutRecord, StageError};
 use prunella_telemetry::emit;
 use prunella_wire::records::{ErrorInfo, Extraction, ExtractionEnded, StageBatch, StageItem, StepSkipped};
-use prunella_wire::{ControlRecord, Headers, TraceContext, WireError, names};
+use prunella_wire::{ControlRecord, Headers, TraceContext, WireError};
 
 use crate::batches::cut;
 use crate::events::{ExtractionFailed, PageFetched};
@@ -260,6 +260,6 @@ impl Job {
 
     fn trace_headers(&self) -> Headers {
         let trace = self.extraction.traceparent.as_deref().and_then(|text| text.parse::<TraceContext>().ok());
-        trace.map_or_else(Headers::new, |trace| Headers::new().with(names::TRACEPARENT, trace.child().to_string()))
+        trace.map_or_else(Headers::new, TraceContext::as_headers)
     }
 }

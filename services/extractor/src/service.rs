@@ -6,7 +6,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use prunella_mapping::Limits;
-use prunella_model::{ByteSize, Code};
+use prunella_model::ByteSize;
 use prunella_platform::{CancelledRuns, Platform, step_failed};
 use prunella_sources::HttpClient;
 use prunella_stream::homes::{self, Addressed, HomeSite, Homes, HomesConfig};
@@ -75,15 +75,6 @@ struct Extractor {
     homes: i32,
 }
 
-impl Extractor {
-    async fn decode(&self, record: &Record) -> Result<ExtractRequest, StageError> {
-        let Some(value) = &record.value else {
-            return Err(StageError::new(Code::RecordMalformed, format!("{} has no value", record.place())));
-        };
-        Ok(self.workshop.platform.codec.decode::<ExtractRequest>(value).await?)
-    }
-}
-
 impl Homes for Extractor {
     type Command = ExtractRequest;
     type Home = ExtractionHome;
@@ -93,7 +84,7 @@ impl Homes for Extractor {
     }
 
     async fn address(&mut self, record: &Record) -> Result<Option<Addressed<ExtractRequest>>, StageError> {
-        let request = self.decode(record).await?;
+        let request: ExtractRequest = self.workshop.platform.decode(record).await?;
         Ok(Some(Addressed { home: request.at.run.home(self.homes), command: request }))
     }
 
@@ -105,7 +96,7 @@ impl Homes for Extractor {
     }
 
     async fn given_up(&mut self, record: &Record, error: &StageError) -> Vec<OutRecord> {
-        let Ok(request) = self.decode(record).await else { return Vec::new() };
+        let Ok(request) = self.workshop.platform.decode::<ExtractRequest>(record).await else { return Vec::new() };
         let info = ErrorInfo::new(error.code, error.message.clone());
         step_failed(&self.workshop.platform, &request.at, None, info, None).into_iter().collect()
     }

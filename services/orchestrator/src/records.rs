@@ -7,7 +7,7 @@ use prunella_platform::Platform;
 use prunella_stream::{OutRecord, StageError};
 use prunella_telemetry::emit;
 use prunella_wire::records::RunEvent;
-use prunella_wire::{ControlRecord, Headers, TraceContext, WireError, names};
+use prunella_wire::{ControlRecord, Headers, TraceContext, WireError};
 
 use crate::events::StaleResult;
 use crate::machine::Action;
@@ -118,5 +118,5 @@ impl RecordWriter {
 /// The run's trace goes on in the request.
 fn trace_headers(traceparent: Option<&str>) -> Headers {
     let context = traceparent.and_then(|text| text.parse::<TraceContext>().ok());
-    context.map_or_else(Headers::new, |context| Headers::new().with(names::TRACEPARENT, context.child().to_string()))
+    context.map_or_else(Headers::new, TraceContext::as_headers)
 }

@@ -3,14 +3,14 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use prunella_mapping::{Limits, MappingCache};
-use prunella_model::{ByteSize, Code};
+use prunella_model::ByteSize;
 use prunella_platform::{CancelledRuns, Platform, StepWork, step_failed};
 use prunella_stream::homes::now_millis;
 use prunella_stream::{
     Member, MemberConfig, OutRecord, Outcome, Record, Stage, StageError, StreamError, sharded, supervise,
 };
+use prunella_wire::TraceContext;
 use prunella_wire::records::{ErrorInfo, StageBatch};
-use prunella_wire::{Headers, TraceContext, names};
 
 use crate::batch::transform;
 
@@ -54,26 +54,17 @@ struct Transformer {
 }
 
 impl Transformer {
-    async fn decode(&self, record: &Record) -> Result<StageBatch, StageError> {
-        let Some(value) = &record.value else {
-            return Err(StageError::new(Code::RecordMalformed, format!("{} has no value", record.place())));
-        };
-        Ok(self.deps.platform.codec.decode::<StageBatch>(value).await?)
-    }
-
     fn next_record(&self, record: &Record, batch: &StageBatch) -> Result<OutRecord, StageError> {
         let topic = self.deps.platform.topics.stage_validate();
         let value = self.deps.platform.codec.encode(&topic, batch)?;
         let key = record.key.clone().unwrap_or_default();
-        let headers = TraceContext::of(&record.headers)
-            .map_or_else(Headers::new, |trace| Headers::new().with(names::TRACEPARENT, trace.child().to_string()));
-        Ok(OutRecord::new(topic, key, value).with_headers(headers))
+        Ok(OutRecord::new(topic, key, value).with_headers(TraceContext::carried_on(&record.headers)))
     }
 }
 
 impl Stage for Transformer {
     async fn process(&self, record: &Record) -> Result<Outcome, StageError> {
-        let batch = self.decode(record).await?;
+        let batch: StageBatch = self.deps.platform.decode(record).await?;
         // The run has ended: nobody waits for this batch.
         if self.deps.cancelled.contains(&batch.at.run) || now_millis() > batch.deadline {
             return Ok(Outcome::nothing());
@@ -89,7 +80,7 @@ impl Stage for Transformer {
     }
 
     async fn given_up(&self, record: &Record, error: &StageError) -> Vec<OutRecord> {
-        let Ok(batch) = self.decode(record).await else { return Vec::new() };
+        let Ok(batch) = self.deps.platform.decode::<StageBatch>(record).await else { return Vec::new() };
         let info = ErrorInfo::new(error.code, error.message.clone());
         let failed = step_failed(&self.deps.platform, &batch.at, Some(batch.batch), info, None);
         failed.into_iter().collect()

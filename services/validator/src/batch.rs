@@ -12,7 +12,7 @@ use prunella_stream::homes::now_millis;
 use prunella_stream::{DeadLetter, OutRecord, Record, StageError};
 use prunella_telemetry::metrics;
 use prunella_wire::records::{BatchResult, ErrorInfo, StageBatch, StageItem};
-use prunella_wire::{Headers, TraceContext, names};
+use prunella_wire::{TraceContext, names};
 
 use crate::fields::{FieldError, field_errors};
 use crate::service::Deps;
@@ -78,7 +78,9 @@ pub(crate) async fn validate(
     metrics::ITEMS_VALID.with_label_values(&[workspace, workflow]).inc_by(u64::try_from(result.valid).unwrap_or(0));
     let topic = deps.platform.topics.stage_progress();
     let value = deps.platform.codec.encode(&topic, &result)?;
-    records.push(OutRecord::new(topic, batch.at.run.to_string(), value).with_headers(trace_headers(record)));
+    records.push(
+        OutRecord::new(topic, batch.at.run.to_string(), value).with_headers(TraceContext::carried_on(&record.headers)),
+    );
     Ok(records)
 }
 
@@ -130,7 +132,7 @@ fn check(
         return Err(Refusal::new(Code::OutputTooLarge, message));
     }
     let topic = deps.platform.topics.output(&batch.at.workspace, &batch.at.workflow);
-    let headers = trace_headers(record)
+    let headers = TraceContext::carried_on(&record.headers)
         .with(names::RUN, batch.at.run.to_string())
         .with(names::ITEM, batch.item_id(item.index).to_string())
         .with(names::WORKFLOW, batch.at.workflow_ref().to_string())
@@ -190,11 +192,6 @@ async fn dead_letter(
     }
     let topic = deps.platform.topics.deadletter(&batch.at.workspace, &batch.at.workflow);
     Ok(letter.of_item(topic, Some(id.to_string().into()), Some(input)))
-}
-
-fn trace_headers(record: &Record) -> Headers {
-    TraceContext::of(&record.headers)
-        .map_or_else(Headers::new, |trace| Headers::new().with(names::TRACEPARENT, trace.child().to_string()))
 }
 
 fn json_array(items: &[Bytes]) -> Bytes {

@@ -3,7 +3,6 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use prunella_mapping::Limits;
-use prunella_model::Code;
 use prunella_platform::{CancelledRuns, Platform, StepWork, step_failed};
 use prunella_stream::homes::now_millis;
 use prunella_stream::{
@@ -53,18 +52,9 @@ struct Validator {
     group: String,
 }
 
-impl Validator {
-    async fn decode(&self, record: &Record) -> Result<StageBatch, StageError> {
-        let Some(value) = &record.value else {
-            return Err(StageError::new(Code::RecordMalformed, format!("{} has no value", record.place())));
-        };
-        Ok(self.deps.platform.codec.decode::<StageBatch>(value).await?)
-    }
-}
-
 impl Stage for Validator {
     async fn process(&self, record: &Record) -> Result<Outcome, StageError> {
-        let batch = self.decode(record).await?;
+        let batch: StageBatch = self.deps.platform.decode(record).await?;
         // The run has ended: nobody waits for this batch.
         if self.deps.cancelled.contains(&batch.at.run) || now_millis() > batch.deadline {
             return Ok(Outcome::nothing());
@@ -78,7 +68,7 @@ impl Stage for Validator {
     }
 
     async fn given_up(&self, record: &Record, error: &StageError) -> Vec<OutRecord> {
-        let Ok(batch) = self.decode(record).await else { return Vec::new() };
+        let Ok(batch) = self.deps.platform.decode::<StageBatch>(record).await else { return Vec::new() };
         let info = ErrorInfo::new(error.code, error.message.clone());
         let failed = step_failed(&self.deps.platform, &batch.at, Some(batch.batch), info, None);
         failed.into_iter().collect()
