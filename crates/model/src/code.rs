@@ -85,6 +85,7 @@ codes! {
     TopicDeclaration = "0230", Fatal, "a topic declaration built into this binary is not valid";
     TopicChange = "0231", Fatal, "the Kafka cluster refuses a topic change";
     TopicNotReady = "0232", Fatal, "a topic was created but did not become ready in time";
+    SlotInUse = "0233", Fatal, "two processes run an exactly-once service with the same slot";
 
     // 03xx: records, encoding, stage runtime
     RecordMalformed = "0301", DeadLetter, "a record cannot be decoded";
@@ -95,6 +96,7 @@ codes! {
     WorkflowUnknown = "0306", DeadLetter, "a record names a workflow version that does not exist";
     ProduceFailed = "0307", Fatal, "a record could not be written to Kafka";
     StateUnreadable = "0308", Fatal, "a record of a state topic cannot be read";
+    TransactionFailed = "0309", Fatal, "a transaction did not come to its end";
 
     // 04xx: sources
     SourceUnreachable = "0401", Retry, "a source cannot be reached";

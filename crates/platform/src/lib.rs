@@ -4,9 +4,11 @@
 mod cancelled;
 mod context;
 mod platform;
+mod processing;
 mod work;
 
 pub use cancelled::CancelledRuns;
 pub use context::{ContextDocument, moment_of};
 pub use platform::Platform;
+pub use processing::{Guarantees, Placement, Processing};
 pub use work::{StepWork, step_failed};

@@ -1,21 +1,27 @@
 use std::sync::Arc;
 
 use prunella_model::Code;
-use prunella_stream::{KafkaSettings, Output, Record, RuntimeSettings, StageError};
+use prunella_stream::{
+    Guarantee, KafkaSettings, MemberConfig, Output, Record, RefusedSizes, RuntimeSettings, StageError, Writing,
+};
 use prunella_topology::Topics;
 use prunella_wire::{ClaimStore, Codec, ControlRecord};
 
 use prunella_catalog::Catalog;
+
+use crate::Processing;
 
 /// What all services of a process share.
 #[derive(Clone)]
 pub struct Platform {
     pub kafka: KafkaSettings,
     pub runtime: RuntimeSettings,
+    pub processing: Processing,
     pub topics: Topics,
     pub codec: Arc<Codec>,
     pub claims: ClaimStore,
     pub output: Output,
+    pub refused: RefusedSizes,
     pub catalog: Arc<Catalog>,
 }
 
@@ -36,8 +42,32 @@ impl Platform {
         Ok(self.codec.decode(value).await?)
     }
 
-    /// Name of the consumer group of a service.
-    pub fn group(&self, service: &str) -> String {
-        format!("{}{service}", self.topics.prefix())
+    /// How a service joins its group, whose name is the service's own under the prefix of the topics.
+    pub fn member(
+        &self,
+        service: &str,
+        guarantee: Guarantee,
+        topics: Vec<String>,
+        restored_topics: Vec<String>,
+    ) -> MemberConfig {
+        let group = format!("{}{service}", self.topics.prefix());
+        let transactions = &self.processing.transactions;
+        let writing = match guarantee {
+            Guarantee::AtLeastOnce => Writing::AtLeastOnce(self.output.clone()),
+            Guarantee::ExactlyOnce => Writing::ExactlyOnce {
+                id: format!("{group}-{}", transactions.slot),
+                settings: transactions.clone(),
+                refused: self.refused.clone(),
+            },
+        };
+        MemberConfig {
+            stage: service.to_owned(),
+            group,
+            topics,
+            restored_topics,
+            kafka: self.kafka.clone(),
+            runtime: self.runtime.clone(),
+            writing,
+        }
     }
 }

@@ -61,17 +61,18 @@ impl Assignment {
         self.partitions.get(partition).map(|owned| owned.tracker.epoch())
     }
 
-    pub(crate) fn taken(&mut self, partition: &TopicPartition, offset: i64, bytes: usize) -> Flow {
-        let Some(owned) = self.partitions.get_mut(partition) else { return Flow::Keep };
-        owned.tracker.taken(offset, bytes);
+    /// Notes a record; gives its place under this assignment, and whether its partition has enough for now.
+    pub(crate) fn taken(&mut self, partition: &TopicPartition, offset: i64, bytes: usize) -> (u64, Flow) {
+        let Some(owned) = self.partitions.get_mut(partition) else { return (0, Flow::Keep) };
+        let sequence = owned.tracker.taken(offset, bytes);
         self.bytes += bytes;
         self.records += 1;
         let full = owned.tracker.look_ahead() >= self.limits.partition_records || self.bytes >= self.limits.bytes;
         if full && !owned.throttled {
             owned.throttled = true;
-            return Flow::Pause;
+            return (sequence, Flow::Pause);
         }
-        Flow::Keep
+        (sequence, Flow::Keep)
     }
 
     pub(crate) fn completed(&mut self, partition: &TopicPartition, epoch: AssignmentEpoch, offset: i64) {
@@ -173,7 +174,7 @@ mod tests {
         let mut assignment = assignment(4, 1000);
         let p = partition(0);
         let epoch = assignment.assign(p.clone(), false);
-        let flows: Vec<_> = (0..5).map(|offset| assignment.taken(&p, offset, 1)).collect();
+        let flows: Vec<_> = (0..5).map(|offset| assignment.taken(&p, offset, 1).1).collect();
         assert_eq!(flows, [Flow::Keep, Flow::Keep, Flow::Keep, Flow::Pause, Flow::Keep]);
         assignment.completed(&p, epoch, 0);
         assignment.completed(&p, epoch, 1);
@@ -188,8 +189,8 @@ mod tests {
         let mut assignment = assignment(100, 100);
         let first = assignment.assign(partition(0), false);
         assignment.assign(partition(1), false);
-        assert_eq!(assignment.taken(&partition(0), 0, 90), Flow::Keep);
-        assert_eq!(assignment.taken(&partition(1), 0, 20), Flow::Pause);
+        assert_eq!(assignment.taken(&partition(0), 0, 90).1, Flow::Keep);
+        assert_eq!(assignment.taken(&partition(1), 0, 20).1, Flow::Pause);
         assert!(assignment.take_resumable().is_empty());
         assignment.completed(&partition(0), first, 0);
         assert_eq!(assignment.take_resumable(), [partition(1)]);

@@ -80,6 +80,7 @@ mod tests {
             value: Some(Bytes::from_static(b"\xff\xfe")),
             headers: Headers::new().with("mine", "kept"),
             epoch: AssignmentEpoch::new(1),
+            sequence: 0,
         };
         let message = "ä".repeat(LONGEST_MESSAGE);
         let letter = DeadLetter::new(&record, "orchestrator", "group", Code::TriggerNotJson, &message, 9)

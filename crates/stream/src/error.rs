@@ -15,6 +15,14 @@ pub enum StreamError {
         "{stage} could not write {records} records to Kafka: {reason}; nothing was committed, the records are taken again"
     )]
     Produce { stage: String, records: usize, reason: String },
+    #[error("a transaction of {stage} did not come to its end: {reason}; its records are taken again")]
+    Transaction { stage: String, reason: String },
+    #[error(
+        "{stage} was fenced off: {reason}. If another process runs {stage} with slot {slot}, give each its own processing.transactions.slot"
+    )]
+    Fenced { stage: String, slot: u32, reason: String },
+    #[error("the Kafka cluster does not allow the transactions of {stage}: {reason}")]
+    Denied { stage: String, reason: String },
     #[error("{place} cannot be restored: {reason}")]
     Restore { place: String, reason: String },
     #[error("{stage} stopped at {place}: {reason}")]
@@ -27,6 +35,9 @@ impl StreamError {
             Self::Client { .. } | Self::OwnedSetting { .. } | Self::Secret { .. } => Code::Config,
             Self::Group { .. } => Code::BrokerUnreachable,
             Self::Produce { .. } => Code::ProduceFailed,
+            Self::Transaction { .. } => Code::TransactionFailed,
+            Self::Fenced { .. } => Code::SlotInUse,
+            Self::Denied { .. } => Code::BrokerAuthorization,
             Self::Restore { .. } => Code::StateUnreadable,
             Self::Stage { code, .. } => *code,
         }

@@ -9,6 +9,7 @@ use rdkafka::error::KafkaError;
 use crate::error::StreamError;
 use crate::record::{Record, TopicPartition};
 use crate::stage::StageError;
+use crate::transaction::Failure;
 
 pub(crate) struct ClientError<'a> {
     pub(crate) client: &'a str,
@@ -86,6 +87,56 @@ impl Event for CommitDone<'_> {
         metrics::COMMITS.with_label_values(&[self.stage, result]).inc();
         if let Some(error) = self.error {
             tracing::warn!(stage = self.stage, %error, "offsets not committed; they are offered again");
+        }
+    }
+}
+
+/// How far a transaction has come.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Step {
+    Begun,
+    Written,
+    OffsetsSent,
+    Committed,
+}
+
+impl Step {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Begun => "begun",
+            Self::Written => "written",
+            Self::OffsetsSent => "offsets-sent",
+            Self::Committed => "committed",
+        }
+    }
+}
+
+pub(crate) struct TransactionReached<'a> {
+    pub(crate) stage: &'a str,
+    pub(crate) step: Step,
+}
+
+impl Event for TransactionReached<'_> {
+    fn emit(self) {
+        tracing::trace!(stage = self.stage, step = self.step.as_str(), "transaction");
+    }
+}
+
+pub(crate) struct TransactionEnded<'a> {
+    pub(crate) stage: &'a str,
+    pub(crate) records: usize,
+    pub(crate) took: Duration,
+    pub(crate) failure: Option<&'a Failure>,
+}
+
+impl Event for TransactionEnded<'_> {
+    fn emit(self) {
+        let result = if self.failure.is_some() { "failed" } else { "ok" };
+        metrics::TRANSACTIONS.with_label_values(&[self.stage, result]).inc();
+        metrics::TRANSACTION_SECONDS.with_label_values(&[self.stage]).observe(self.took.as_secs_f64());
+        metrics::PRODUCED.with_label_values(&[self.stage]).inc_by(self.records as u64);
+        if let Some(failure) = self.failure {
+            tracing::warn!(stage = self.stage, %failure, "transaction failed; producer and state are built anew");
         }
     }
 }

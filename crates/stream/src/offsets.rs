@@ -53,25 +53,29 @@ pub struct PartitionTracker {
     in_flight: VecDeque<InFlight>,
     open: usize,
     open_bytes: usize,
+    taken: u64,
     next: Option<NextOffset>,
     committed: Option<NextOffset>,
 }
 
 impl PartitionTracker {
     pub fn new(epoch: AssignmentEpoch) -> Self {
-        Self { epoch, in_flight: VecDeque::new(), open: 0, open_bytes: 0, next: None, committed: None }
+        Self { epoch, in_flight: VecDeque::new(), open: 0, open_bytes: 0, taken: 0, next: None, committed: None }
     }
 
     pub fn epoch(&self) -> AssignmentEpoch {
         self.epoch
     }
 
-    /// A record was taken. Offsets grow; gaps (compaction, control records) are fine.
-    pub fn taken(&mut self, offset: i64, bytes: usize) {
+    /// A record was taken. Offsets grow; gaps (compaction, control records) are fine. Gives its place
+    /// among the records taken, from 0.
+    pub fn taken(&mut self, offset: i64, bytes: usize) -> u64 {
         debug_assert!(self.in_flight.back().is_none_or(|last| last.offset < offset));
         self.in_flight.push_back(InFlight { offset, bytes, done: false });
         self.open += 1;
         self.open_bytes += bytes;
+        self.taken += 1;
+        self.taken - 1
     }
 
     /// A record's outcome is durable. Returns whether the record was known and open.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
+use rdkafka::util::IntoOpaque;
 use rdkafka::{ClientContext, Message};
 use tokio::sync::oneshot;
 
@@ -28,6 +29,9 @@ pub enum OutputError {
     /// Kafka did not confirm the records in time, or refused them.
     #[error("{topic}: {reason}")]
     Failed { topic: String, reason: String },
+    /// Not written, as far as one can tell: its partition went to another member, or its producer is gone.
+    #[error("its partition was given up")]
+    GivenUp,
 }
 
 type Done = Box<dyn FnOnce(Result<(), OutputError>) + Send>;
@@ -135,9 +139,7 @@ impl Output {
         let (confirm, confirmed) = oneshot::channel();
         // The receiver is gone only when the caller gave up waiting.
         self.send(records, move |result| drop(confirm.send(result))).await;
-        confirmed.await.unwrap_or_else(|_| {
-            Err(OutputError::Failed { topic: String::new(), reason: "the producer was closed".to_owned() })
-        })
+        confirmed.await.unwrap_or(Err(OutputError::GivenUp))
     }
 
     async fn hand_over(&self, record: &OutRecord, delivery: &Arc<Delivery>) -> Result<(), OutputError> {
@@ -167,7 +169,7 @@ impl Output {
     }
 }
 
-fn base_record<'r>(record: &'r OutRecord, delivery: Arc<Delivery>) -> BaseRecord<'r, [u8], [u8], Arc<Delivery>> {
+pub(crate) fn base_record<D: IntoOpaque>(record: &OutRecord, delivery: D) -> BaseRecord<'_, [u8], [u8], D> {
     let mut base = BaseRecord::with_opaque_to(&record.topic, delivery);
     if let Some(partition) = record.partition {
         base = base.partition(partition);

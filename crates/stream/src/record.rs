@@ -21,6 +21,16 @@ impl fmt::Display for TopicPartition {
     }
 }
 
+/// Where a record stands, and under which assignment of its partition it was taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Position {
+    pub(crate) source: TopicPartition,
+    pub(crate) epoch: AssignmentEpoch,
+    pub(crate) offset: i64,
+    /// Place among the records taken under this assignment, without gaps.
+    pub(crate) sequence: u64,
+}
+
 /// A record taken from Kafka. Payload and key are copied once, out of librdkafka's buffer.
 #[derive(Debug, Clone)]
 pub struct Record {
@@ -32,6 +42,8 @@ pub struct Record {
     pub value: Option<Bytes>,
     pub headers: Headers,
     pub epoch: AssignmentEpoch,
+    /// Place among the records taken under this assignment of the partition, without gaps.
+    pub sequence: u64,
 }
 
 impl Record {
@@ -44,7 +56,13 @@ impl Record {
             value: message.payload().map(Bytes::copy_from_slice),
             headers: copy_headers(message),
             epoch,
+            // Known once the assignment has taken it.
+            sequence: 0,
         }
+    }
+
+    pub(crate) fn position(&self) -> Position {
+        Position { source: self.source.clone(), epoch: self.epoch, offset: self.offset, sequence: self.sequence }
     }
 
     /// Bytes held by this record.

@@ -1,19 +1,27 @@
 //! Reading state back: a consumer without a group, from the beginning to the end of the partitions
 //! it is given. The end is Kafka's end-of-partition event; offsets cannot tell it, because
 //! transactions leave control records behind the last record one can see.
+//!
+//! A transaction counts from the moment its producer is told so, and a moment later in each of its
+//! partitions. Whoever takes over state just then would not see the last of it: reading starts only
+//! once every transaction is decided that had written here when the restore began.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
+use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{Message, Offset, TopicPartitionList};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::error::StreamError;
 use crate::settings::KafkaSettings;
 
+/// Longest wait for transactions that others left open: the longest that Kafka lets them be by default.
+const LONGEST_TRANSACTION: Duration = Duration::from_secs(15 * 60);
+const OFFSETS_TIMEOUT: Duration = Duration::from_secs(10);
 /// Records handed over at a time.
 const CHUNK: usize = 512;
 /// Longest silence of the broker before a restore is given up.
@@ -40,16 +48,66 @@ pub fn restore_partitions(
     // A group id is demanded by the client and never used: nothing is subscribed, nothing committed.
     config.set("group.id", "prunella.restore").set("enable.partition.eof", "true");
     let consumer: BaseConsumer = config.create().map_err(|error: KafkaError| failed(error.to_string()))?;
+    let written: BaseConsumer = config
+        .set("isolation.level", "read_uncommitted")
+        .create()
+        .map_err(|error: KafkaError| failed(error.to_string()))?;
     let mut list = TopicPartitionList::new();
     for partition in partitions {
         list.add_partition_offset(topic, *partition, Offset::Beginning).map_err(|error| failed(error.to_string()))?;
     }
-    consumer.assign(&list).map_err(|error| failed(error.to_string()))?;
     let (sender, receiver) = channel(8);
     let remaining: HashSet<i32> = partitions.iter().copied().collect();
     let topic = topic.to_owned();
-    tokio::task::spawn_blocking(move || read_to_end(&consumer, &topic, remaining, &sender));
+    tokio::task::spawn_blocking(move || {
+        let ready = wait_for_transactions(&written, &consumer, &topic, &remaining, || sender.is_closed())
+            .and_then(|()| consumer.assign(&list).map_err(|error| error.to_string()));
+        drop(written);
+        match ready {
+            Ok(()) => read_to_end(&consumer, &topic, remaining, &sender),
+            Err(reason) => drop(sender.blocking_send(Err(StreamError::Restore { place: topic, reason }))),
+        }
+    });
     Ok(receiver)
+}
+
+/// Waits until what was written before is committed or aborted.
+fn wait_for_transactions(
+    written: &BaseConsumer,
+    decided: &BaseConsumer,
+    topic: &str,
+    partitions: &HashSet<i32>,
+    given_up: impl Fn() -> bool,
+) -> Result<(), String> {
+    let started = Instant::now();
+    let targets = ends(written, topic, partitions)?;
+    loop {
+        let ends = ends(decided, topic, partitions)?;
+        let open = targets.iter().filter(|(partition, target)| ends.get(partition).is_none_or(|end| end < target));
+        let open: Vec<i32> = open.map(|(partition, _)| *partition).collect();
+        if open.is_empty() || given_up() {
+            return Ok(());
+        }
+        if started.elapsed() > LONGEST_TRANSACTION {
+            return Err(format!("a transaction stays open on its partitions {open:?}"));
+        }
+        std::thread::sleep(Duration::from_millis(if started.elapsed() < Duration::from_secs(1) { 5 } else { 100 }));
+    }
+}
+
+/// The ends of partitions, as far as the client may see.
+fn ends(consumer: &BaseConsumer, topic: &str, partitions: &HashSet<i32>) -> Result<HashMap<i32, i64>, String> {
+    let mut list = TopicPartitionList::new();
+    for partition in partitions {
+        list.add_partition_offset(topic, *partition, Offset::End).map_err(|error| error.to_string())?;
+    }
+    let ends = consumer.offsets_for_times(list, OFFSETS_TIMEOUT).map_err(|error| error.to_string())?;
+    let end_of = |end: &TopicPartitionListElem<'_>| match (end.error(), end.offset()) {
+        (Ok(()), Offset::Offset(offset)) => Ok((end.partition(), offset)),
+        (Ok(()), other) => Err(format!("partition {} ends at {other:?}", end.partition())),
+        (Err(error), _) => Err(format!("partition {}: {error}", end.partition())),
+    };
+    ends.elements().iter().map(end_of).collect()
 }
 
 fn read_to_end(

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use prunella_model::{ByteSize, Period};
 use rdkafka::ClientConfig;
@@ -40,6 +41,9 @@ const OWNED: &[(&str, &str)] = &[
     ("enable.idempotence", "retries must not duplicate or reorder"),
     ("acks", "a write counts when all in-sync replicas have it"),
     ("transactional.id", "transactions are named by Prunella"),
+    ("transaction.timeout.ms", "set processing.transactions.timeout"),
+    ("group.instance.id", "members of exactly-once services are named by processing.transactions.slot"),
+    ("group.protocol", "state moves by cooperative rebalances of the classic protocol"),
 ];
 
 impl KafkaSettings {
@@ -105,6 +109,20 @@ impl KafkaSettings {
             ("queue.buffering.max.kbytes", "262144"),
             ("queue.buffering.max.messages", "100000"),
         ] {
+            self.set_unless_given(&mut config, key, value);
+        }
+        Ok(config)
+    }
+
+    /// For the transactions of one slot of a service.
+    pub(crate) fn transactional_config(&self, id: &str, timeout: Duration) -> Result<ClientConfig, StreamError> {
+        let mut config = self.producer_config()?;
+        let millis = timeout.as_millis().to_string();
+        config.set("transactional.id", id);
+        config.set("transaction.timeout.ms", &millis);
+        // A record that is not delivered within the transaction is not delivered.
+        config.set("message.timeout.ms", &millis);
+        for (key, value) in [("retry.backoff.ms", "5"), ("linger.ms", "0")] {
             self.set_unless_given(&mut config, key, value);
         }
         Ok(config)

@@ -15,11 +15,13 @@ use crate::error::StreamError;
 use crate::events::{RecordDone, RecordFailed};
 use crate::homes::now_millis;
 use crate::member::{Member, MemberEvent, MemberHandle};
-use crate::output::{Output, OutputError};
+use crate::outlet::Outlet;
+use crate::output::OutputError;
 use crate::record::{OutRecord, Record};
 use crate::retry::Backoff;
 use crate::settings::RuntimeSettings;
 use crate::stage::{Stage, StageError};
+use crate::transactor::Owner;
 
 /// Runs `stage` until `stop` is cancelled and the work in flight is drained.
 ///
@@ -29,13 +31,12 @@ use crate::stage::{Stage, StageError};
 pub async fn run<S: Stage>(
     mut member: Member,
     stage: Arc<S>,
-    output: Output,
     system_dead_letters: Arc<str>,
     stop: CancellationToken,
 ) -> Result<(), StreamError> {
     let worker = Arc::new(Worker {
         stage,
-        output,
+        outlet: member.outlet.clone(),
         handle: member.handle(),
         runtime: member.runtime.clone(),
         system_dead_letters,
@@ -91,7 +92,7 @@ fn shard_of(record: &Record, shards: usize) -> usize {
 
 struct Worker<S> {
     stage: Arc<S>,
-    output: Output,
+    outlet: Outlet,
     handle: MemberHandle,
     runtime: RuntimeSettings,
     system_dead_letters: Arc<str>,
@@ -157,12 +158,17 @@ impl<S: Stage> Worker<S> {
         let worker = self.clone();
         let records = written.len();
         let tokio = tokio::runtime::Handle::current();
-        self.output
-            .send(written, move |result| match result {
-                Ok(()) => worker.handle.complete(&record),
-                Err(OutputError::TooLarge { .. }) => drop(tokio.spawn(worker.write_too_large(record, result))),
-                Err(error) => worker.handle.fail(produce_failed(worker.handle.stage(), records, &error)),
-            })
+        let position = record.position();
+        self.outlet
+            .submit(
+                || Owner::Record(position),
+                written,
+                move |result| match result {
+                    Ok(()) => worker.handle.complete(&record),
+                    Err(OutputError::TooLarge { .. }) => drop(tokio.spawn(worker.write_too_large(record, result))),
+                    Err(error) => worker.handle.fail(produce_failed(worker.handle.stage(), records, &error)),
+                },
+            )
             .await;
     }
 
@@ -179,8 +185,9 @@ impl<S: Stage> Worker<S> {
         });
         let letters = self.give_up(&record, &failed, 1).await;
         let count = letters.len();
-        match self.output.deliver(letters).await {
+        match self.outlet.deliver(|| Owner::Record(record.position()), letters).await {
             Ok(()) => self.handle.complete(&record),
+            Err(OutputError::GivenUp) => {}
             Err(error) => self.handle.fail(produce_failed(self.handle.stage(), count, &error)),
         }
     }

@@ -12,9 +12,11 @@ use crate::retry::Backoff;
 
 /// A stage that ran this long was healthy: the next failure is the first of a new series.
 const HEALTHY_AFTER: Duration = Duration::from_secs(60);
+/// A stage that is fenced off this often without having been healthy between is in a tug of war.
+const MOST_FENCINGS: u32 = 3;
 
 /// Runs a stage until it ends by itself, and builds it anew after a failure: consumer, state and all.
-/// A wrong configuration is not retried.
+/// A wrong configuration is not retried, nor a slot that another process uses as well.
 ///
 /// # Errors
 /// The [`StreamError`] that no retry can mend.
@@ -24,14 +26,21 @@ where
     R: Future<Output = Result<(), StreamError>>,
 {
     let backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
-    let mut failures = 0;
+    let (mut failures, mut fencings) = (0, 0);
     loop {
         let started = Instant::now();
         let Err(error) = start().await else { return Ok(()) };
         if stop.is_cancelled() || error.code() == Code::Config {
             return Err(error);
         }
-        failures = if started.elapsed() > HEALTHY_AFTER { 1 } else { failures + 1 };
+        if started.elapsed() > HEALTHY_AFTER {
+            (failures, fencings) = (0, 0);
+        }
+        failures += 1;
+        fencings += u32::from(matches!(error, StreamError::Fenced { .. }));
+        if fencings >= MOST_FENCINGS {
+            return Err(error);
+        }
         let wait = backoff.delay(failures);
         emit(StageRestarted { stage, error: &error, wait });
         tokio::select! {

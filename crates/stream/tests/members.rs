@@ -1,5 +1,5 @@
-//! Members of a group on real Kafka: nothing is lost and order per key is kept while partitions move,
-//! poison records leave byte for byte, and a stop commits what is done.
+//! Members of a group on real Kafka, under both guarantees: nothing is lost and order per key is kept
+//! while partitions move, poison records leave byte for byte, and a stop commits what is done.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,11 +8,11 @@ use std::time::Duration;
 use prunella_localkafka::{LocalKafka, LocalKafkaConfig};
 use prunella_model::{Code, Period};
 use prunella_stream::{
-    KafkaSettings, Member, MemberConfig, OutRecord, Outcome, Output, Record, RuntimeSettings, Stage, StageError, Tail,
-    TailFrom, Tailed, TailedRecord, sharded,
+    KafkaSettings, Member, MemberConfig, OutRecord, Outcome, Output, Record, RefusedSizes, RuntimeSettings, Stage,
+    StageError, StreamError, Tail, TailFrom, Tailed, TailedRecord, TransactionSettings, Writing, sharded,
 };
 use prunella_wire::{Headers, names};
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -64,7 +64,32 @@ impl Stage for Copy {
     }
 }
 
-fn start(settings: &KafkaSettings, output: &Output, stop: &CancellationToken) -> JoinHandle<()> {
+/// How the members of a test write: all through one producer, or each in its own transactions.
+#[derive(Clone)]
+enum Writes {
+    AtLeastOnce(Output),
+    ExactlyOnce(RefusedSizes),
+}
+
+impl Writes {
+    fn of_slot(&self, slot: u32) -> Writing {
+        match self {
+            Self::AtLeastOnce(output) => Writing::AtLeastOnce(output.clone()),
+            Self::ExactlyOnce(refused) => Writing::ExactlyOnce {
+                id: format!("copiers-{slot}"),
+                settings: TransactionSettings { slot, ..TransactionSettings::default() },
+                refused: refused.clone(),
+            },
+        }
+    }
+}
+
+fn start(
+    settings: &KafkaSettings,
+    writes: &Writes,
+    slot: u32,
+    stop: &CancellationToken,
+) -> JoinHandle<Result<(), StreamError>> {
     let runtime = RuntimeSettings {
         partition_records: 40,
         commit_interval: Period::from_millis(20),
@@ -78,12 +103,15 @@ fn start(settings: &KafkaSettings, output: &Output, stop: &CancellationToken) ->
         restored_topics: Vec::new(),
         kafka: settings.clone(),
         runtime,
+        writing: writes.of_slot(slot),
     })
     .expect("joins");
-    let (output, stop) = (output.clone(), stop.clone());
-    tokio::spawn(async move {
-        sharded::run(member, Arc::new(Copy), output, "dead".into(), stop).await.expect("ends well");
-    })
+    let stop = stop.clone();
+    tokio::spawn(async move { sharded::run(member, Arc::new(Copy), "dead".into(), stop).await })
+}
+
+async fn ended(member: JoinHandle<Result<(), StreamError>>) {
+    member.await.expect("no panic").expect("ends well");
 }
 
 async fn read(settings: &KafkaSettings, topic: &str) -> Vec<TailedRecord> {
@@ -128,10 +156,20 @@ async fn until_copied(settings: &KafkaSettings, count: usize) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn partitions_move_without_loss_and_keys_keep_their_order() {
+    let broker = broker().await;
+    let output = Output::new(&broker.settings, "test").expect("output");
+    partitions_move(&broker.settings, Writes::AtLeastOnce(output)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn partitions_move_without_loss_in_transactions() {
+    let broker = broker().await;
+    partitions_move(&broker.settings, Writes::ExactlyOnce(RefusedSizes::default())).await;
+}
+
+async fn partitions_move(settings: &KafkaSettings, writes: Writes) {
     const KEYS: u32 = 40;
     const PER_KEY: u32 = 100;
-    let broker = broker().await;
-    let settings = &broker.settings;
     create(settings, &[("in", 6), ("out", 3), ("dead", 1), ("told", 1)]).await;
     let output = Output::new(settings, "test").expect("output");
     let produce = async |numbers: std::ops::Range<u32>| {
@@ -142,16 +180,16 @@ async fn partitions_move_without_loss_and_keys_keep_their_order() {
     };
     produce(0..PER_KEY / 2).await;
     let (first_stop, second_stop) = (CancellationToken::new(), CancellationToken::new());
-    let first = start(settings, &output, &first_stop);
+    let first = start(settings, &writes, 0, &first_stop);
     until_copied(settings, 200).await;
-    let second = start(settings, &output, &second_stop);
+    let second = start(settings, &writes, 1, &second_stop);
     produce(PER_KEY / 2..PER_KEY).await;
     until_copied(settings, (KEYS * PER_KEY / 2) as usize).await;
     first_stop.cancel();
-    first.await.expect("no panic");
+    ended(first).await;
     until_copied(settings, (KEYS * PER_KEY) as usize).await;
     second_stop.cancel();
-    second.await.expect("no panic");
+    ended(second).await;
 
     let copied = by_key(&read(settings, "out").await);
     assert_eq!(copied.len(), KEYS as usize);
@@ -173,7 +211,17 @@ async fn partitions_move_without_loss_and_keys_keep_their_order() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn poison_leaves_byte_for_byte_and_the_rest_goes_on() {
     let broker = broker().await;
-    let settings = &broker.settings;
+    let output = Output::new(&broker.settings, "test").expect("output");
+    poison_leaves(&broker.settings, Writes::AtLeastOnce(output)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn poison_leaves_byte_for_byte_in_transactions() {
+    let broker = broker().await;
+    poison_leaves(&broker.settings, Writes::ExactlyOnce(RefusedSizes::default())).await;
+}
+
+async fn poison_leaves(settings: &KafkaSettings, writes: Writes) {
     create(settings, &[("in", 1), ("out", 1), ("dead", 1), ("told", 1)]).await;
     let output = Output::new(settings, "test").expect("output");
     let poison =
@@ -182,7 +230,7 @@ async fn poison_leaves_byte_for_byte_and_the_rest_goes_on() {
     let good = (0..20).map(|number| OutRecord::new("in", "k", number.to_string()));
     output.deliver([poison, moody].into_iter().chain(good).collect()).await.expect("produced");
     let stop = CancellationToken::new();
-    let running = start(settings, &output, &stop);
+    let running = start(settings, &writes, 0, &stop);
     until_copied(settings, 20).await;
     let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
     while read(settings, "dead").await.len() < 2 {
@@ -190,7 +238,7 @@ async fn poison_leaves_byte_for_byte_and_the_rest_goes_on() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     stop.cancel();
-    running.await.expect("no panic");
+    ended(running).await;
 
     let dead = read(settings, "dead").await;
     let poison = dead.iter().find(|letter| letter.key.as_deref() == Some(&[0xff, 0x00])).expect("the poison is there");
@@ -205,10 +253,87 @@ async fn poison_leaves_byte_for_byte_and_the_rest_goes_on() {
 
     // What was committed is not read again.
     let again = CancellationToken::new();
-    let running = start(settings, &output, &again);
+    let running = start(settings, &writes, 0, &again);
     tokio::time::sleep(Duration::from_secs(2)).await;
     again.cancel();
-    running.await.expect("no panic");
+    ended(running).await;
     assert_eq!(read(settings, "dead").await.len(), 2);
     assert_eq!(read(settings, "out").await.len(), 20);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_members_of_one_slot_fence_each_other_off_and_say_so() {
+    let broker = broker().await;
+    let settings = &broker.settings;
+    create(settings, &[("in", 1), ("out", 1), ("dead", 1), ("told", 1)]).await;
+    let writes = Writes::ExactlyOnce(RefusedSizes::default());
+    let output = Output::new(settings, "test").expect("output");
+    let (first_stop, second_stop) = (CancellationToken::new(), CancellationToken::new());
+    let first = start(settings, &writes, 0, &first_stop);
+    output.deliver(vec![OutRecord::new("in", "k", "0")]).await.expect("produced");
+    until_copied(settings, 1).await;
+    let second = start(settings, &writes, 0, &second_stop);
+    // Whoever of the two gets the partition: the first one cannot write any more.
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+    for number in 1_u32.. {
+        if first.is_finished() {
+            break;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "the first member was fenced off in time");
+        output.deliver(vec![OutRecord::new("in", "k", number.to_string())]).await.expect("produced");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        if number == 50 {
+            // The second one has the partition: it leaves, and the first meets its fence.
+            second_stop.cancel();
+        }
+    }
+    let error = first.await.expect("no panic").expect_err("fenced off");
+    assert_eq!(error.code(), Code::SlotInUse, "{error}");
+    assert!(error.to_string().contains("processing.transactions.slot"), "{error}");
+    second_stop.cancel();
+    let _ = second.await.expect("no panic");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outcome_too_large_for_its_topic_is_dead_lettered_and_the_rest_goes_on() {
+    let broker = broker().await;
+    let settings = &broker.settings;
+    create(settings, &[("in", 1), ("out", 1), ("dead", 1), ("told", 1)]).await;
+    let admin: AdminClient<DefaultClientContext> = settings.client_config().expect("valid").create().expect("client");
+    let larger = [("in", "5000000"), ("dead", "5000000")]
+        .map(|(topic, bytes)| AlterConfig::new(ResourceSpecifier::Topic(topic)).set("max.message.bytes", bytes));
+    for altered in admin.alter_configs(&larger, &AdminOptions::new()).await.expect("answered") {
+        altered.expect("altered");
+    }
+    let output = Output::new(settings, "test").expect("output");
+    // What does not compress: the limit is for what is sent.
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let giant = std::iter::repeat_with(|| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state as u8
+    });
+    let giant: Vec<u8> = giant.take(2_000_000).collect();
+    let records = [OutRecord::new("in", "k", "0"), OutRecord::new("in", "k", giant), OutRecord::new("in", "k", "1")];
+    output.deliver(records.into()).await.expect("produced");
+    let stop = CancellationToken::new();
+    let writes = Writes::ExactlyOnce(RefusedSizes::default());
+    // The transaction with the giant fails as a whole, and its member with it; the next one knows better.
+    let first = tokio::time::timeout(Duration::from_secs(30), start(settings, &writes, 0, &stop)).await;
+    let first = first.expect("in time").expect("no panic").expect_err("fails");
+    assert_eq!(first.code(), Code::TransactionFailed, "{first}");
+    let running = start(settings, &writes, 0, &stop);
+    until_copied(settings, 2).await;
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+    while read(settings, "dead").await.is_empty() {
+        assert!(tokio::time::Instant::now() < deadline, "the giant is dead-lettered in time");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    stop.cancel();
+    ended(running).await;
+    let dead = read(settings, "dead").await;
+    assert_eq!(dead[0].headers.text(names::DEAD_CODE), Some("PRN-0305"));
+    let copied: Vec<u32> = by_key(&read(settings, "out").await).into_values().flatten().collect();
+    assert_eq!(copied, [0, 1]);
 }

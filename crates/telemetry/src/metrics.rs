@@ -61,6 +61,8 @@ metrics! {
     LAG: IntGaugeVec = gauges("prunella_stage_lag_records", "Records between the last one taken and the end of the partition.", &["stage", "topic"]);
     REBALANCES: IntCounterVec = counters("prunella_stage_rebalances_total", "Assignments and revocations.", &["stage", "kind"]);
     COMMITS: IntCounterVec = counters("prunella_stage_commits_total", "Offset commits by result.", &["stage", "result"]);
+    TRANSACTIONS: IntCounterVec = counters("prunella_transactions_total", "Transactions of exactly-once services by result.", &["stage", "result"]);
+    TRANSACTION_SECONDS: HistogramVec = seconds("prunella_transaction_seconds", "Time from the begin of a transaction to its end.", &["stage"]);
     PRODUCED: IntCounterVec = counters("prunella_produced_records_total", "Records written to Kafka.", &["client"]);
     DEAD_LETTERS: IntCounterVec = counters("prunella_dead_letters_total", "Records and items sent to a dead-letter topic.", &["stage", "code"]);
     RESTORE_RECORDS: IntCounterVec = counters("prunella_restore_records_total", "Records of state topics read while restoring.", &["stage"]);

@@ -77,7 +77,7 @@ impl Home for ExtractionHome {
         Ok(())
     }
 
-    fn restored(&mut self, now: i64) -> Effects {
+    async fn restored(&mut self, now: i64) -> Effects {
         let mut unfinished = Vec::new();
         for entry in self.journal.lock().values_mut() {
             let extraction = &entry.extraction;
@@ -93,7 +93,7 @@ impl Home for ExtractionHome {
         Effects::none()
     }
 
-    fn handle(&mut self, request: ExtractRequest, record: &Record, now: i64) -> Result<Effects, StageError> {
+    async fn handle(&mut self, request: ExtractRequest, record: &Record, now: i64) -> Result<Effects, StageError> {
         let key = key_of(&request.at);
         if self.journal.lock().contains_key(&key) {
             return self.asked_again(&key, now);
@@ -127,7 +127,7 @@ impl Home for ExtractionHome {
         self.journal.next_forgotten()
     }
 
-    fn on_timer(&mut self, now: i64) -> Effects {
+    async fn on_timer(&mut self, now: i64) -> Effects {
         let topic: Arc<str> = self.workshop.platform.topics.state_extractions().into();
         let tombstone = |key| OutRecord::tombstone(topic.clone(), key).to_partition(self.site.partition);
         Effects::of(self.journal.take_forgotten(now).into_iter().map(tombstone).collect())

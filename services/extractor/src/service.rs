@@ -10,7 +10,7 @@ use prunella_model::ByteSize;
 use prunella_platform::{CancelledRuns, Platform, step_failed};
 use prunella_sources::HttpClient;
 use prunella_stream::homes::{self, Addressed, HomeSite, Homes, HomesConfig};
-use prunella_stream::{Member, MemberConfig, OutRecord, Record, StageError, StreamError, supervise};
+use prunella_stream::{Member, OutRecord, Record, StageError, StreamError, supervise};
 use prunella_wire::records::{ErrorInfo, ExtractRequest};
 
 use crate::home::ExtractionHome;
@@ -43,14 +43,9 @@ pub async fn run(deps: Deps, stop: CancellationToken) -> Result<(), StreamError>
 async fn run_once(deps: Deps, stop: CancellationToken) -> Result<(), StreamError> {
     let platform = deps.platform.clone();
     let home_topic = platform.topics.stage_extract();
-    let member = Member::join(MemberConfig {
-        stage: SERVICE.to_owned(),
-        group: platform.group(SERVICE),
-        topics: vec![home_topic.clone()],
-        restored_topics: vec![home_topic.clone()],
-        kafka: platform.kafka.clone(),
-        runtime: platform.runtime.clone(),
-    })?;
+    let guarantee = platform.processing.guarantee.extractor;
+    let topics = vec![home_topic.clone()];
+    let member = Member::join(platform.member(SERVICE, guarantee, topics.clone(), topics))?;
     let config = HomesConfig {
         kafka: platform.kafka.clone(),
         home_topic: home_topic.into(),
@@ -67,7 +62,7 @@ async fn run_once(deps: Deps, stop: CancellationToken) -> Result<(), StreamError
         max_context_bytes: deps.max_context_bytes,
     };
     let extractor = Extractor { workshop: Arc::new(workshop), homes: deps.homes };
-    homes::run(member, extractor, platform.output.clone(), config, stop).await
+    homes::run(member, extractor, config, stop).await
 }
 
 struct Extractor {

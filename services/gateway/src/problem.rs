@@ -97,7 +97,7 @@ impl From<OutputError> for Problem {
             OutputError::TooLarge { .. } => {
                 Self::new(StatusCode::PAYLOAD_TOO_LARGE, Code::RequestTooLarge, error.to_string())
             }
-            OutputError::Failed { .. } => {
+            OutputError::Failed { .. } | OutputError::GivenUp => {
                 let detail = format!("{error}; it may or may not have been written: try again");
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, Code::RequestNotAccepted, detail)
             }

@@ -288,7 +288,7 @@ impl Home for RunHome {
         self.take_state(run, &suffix, value).await.map_err(|error| error.to_string())
     }
 
-    fn restored(&mut self, now: i64) -> Effects {
+    async fn restored(&mut self, now: i64) -> Effects {
         let mut records = Vec::new();
         for (run, remains) in std::mem::take(&mut self.restoring) {
             self.take_in(run, remains, &mut records);
@@ -308,7 +308,7 @@ impl Home for RunHome {
         Effects::of(records)
     }
 
-    fn handle(&mut self, command: Command, record: &Record, now: i64) -> Result<Effects, StageError> {
+    async fn handle(&mut self, command: Command, record: &Record, now: i64) -> Result<Effects, StageError> {
         if let Command::Start(start) = command {
             return self.start(start, record, now).map(Effects::of);
         }
@@ -334,7 +334,7 @@ impl Home for RunHome {
         self.timers.first().map(|(at, _)| *at)
     }
 
-    fn on_timer(&mut self, now: i64) -> Effects {
+    async fn on_timer(&mut self, now: i64) -> Effects {
         let mut records = Vec::new();
         while let Some((at, run)) = self.timers.first().cloned() {
             if at > now {

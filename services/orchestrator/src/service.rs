@@ -10,7 +10,7 @@ use prunella_catalog::Catalog;
 use prunella_model::{Code, WorkflowRef};
 use prunella_platform::Platform;
 use prunella_stream::homes::{self, Addressed, HomeSite, Homes, HomesConfig};
-use prunella_stream::{Member, MemberConfig, MemberHandle, OutRecord, Record, StageError, StreamError, supervise};
+use prunella_stream::{Member, MemberHandle, OutRecord, Record, StageError, StreamError, supervise};
 use prunella_telemetry::emit;
 use prunella_topology::TopicName;
 use prunella_wire::records::{BatchResult, CancelRun, ExtractionEnded, StartRun, StepFailed, StepSkipped};
@@ -48,14 +48,9 @@ pub async fn run(deps: Deps, stop: CancellationToken) -> Result<(), StreamError>
 async fn run_once(deps: Deps, stop: CancellationToken) -> Result<(), StreamError> {
     let platform = &deps.platform;
     let home_topic = platform.topics.stage_progress();
-    let member = Member::join(MemberConfig {
-        stage: SERVICE.to_owned(),
-        group: platform.group(SERVICE),
-        topics: subscription(platform),
-        restored_topics: vec![home_topic.clone()],
-        kafka: platform.kafka.clone(),
-        runtime: platform.runtime.clone(),
-    })?;
+    let guarantee = platform.processing.guarantee.orchestrator;
+    let restored_topics = vec![home_topic.clone()];
+    let member = Member::join(platform.member(SERVICE, guarantee, subscription(platform), restored_topics))?;
     let following = tokio::spawn(follow_workflows(platform.clone(), member.handle()));
     let config = HomesConfig {
         kafka: platform.kafka.clone(),
@@ -63,9 +58,8 @@ async fn run_once(deps: Deps, stop: CancellationToken) -> Result<(), StreamError
         state_topic: platform.topics.state_runs().into(),
         system_dead_letters: platform.system_dead_letters(),
     };
-    let output = platform.output.clone();
     let orchestrator = Orchestrator { plans: Plans::new(platform.catalog.clone()), deps };
-    let result = homes::run(member, orchestrator, output, config, stop).await;
+    let result = homes::run(member, orchestrator, config, stop).await;
     following.abort();
     result
 }

@@ -12,6 +12,7 @@ use prunella_gateway::GatewayConfig;
 use prunella_mapping::Limits;
 use prunella_model::{ByteSize, Code, Period};
 use prunella_orchestrator::RunSettings;
+use prunella_platform::Processing;
 use prunella_sources::HttpClientConfig;
 use prunella_stream::{KafkaSettings, RuntimeSettings};
 use prunella_topology::TopicsConfig;
@@ -34,6 +35,8 @@ pub struct Config {
     pub claims: Claims,
     /// How much each stage does at a time.
     pub runtime: RuntimeSettings,
+    /// What services promise, and how they are put together.
+    pub processing: Processing,
     /// Limits of runs.
     pub runs: RunSettings,
     /// How the extractor works.

@@ -12,7 +12,7 @@ use prunella_mapping::MappingCache;
 use prunella_model::Code;
 use prunella_platform::{CancelledRuns, Platform};
 use prunella_sources::HttpClient;
-use prunella_stream::{Output, StreamError};
+use prunella_stream::{Output, RefusedSizes, StreamError};
 use prunella_topology::{Catalogue, Cluster, TopicName, Topology};
 use prunella_wire::{ClaimStore, Codec, RecordSchema, Registry};
 
@@ -93,10 +93,12 @@ impl Process {
         let platform = Platform {
             kafka: config.kafka.clone(),
             runtime: config.runtime.clone(),
+            processing: config.processing.clone(),
             topics: topology.topics().clone(),
             codec,
             claims,
             output,
+            refused: RefusedSizes::default(),
             catalog,
         };
         Ok(Self { config, topology, platform, homes, data_directory: data_directory.to_owned() })

@@ -6,9 +6,7 @@ use prunella_mapping::{Limits, MappingCache};
 use prunella_model::ByteSize;
 use prunella_platform::{CancelledRuns, Platform, StepWork, step_failed};
 use prunella_stream::homes::now_millis;
-use prunella_stream::{
-    Member, MemberConfig, OutRecord, Outcome, Record, Stage, StageError, StreamError, sharded, supervise,
-};
+use prunella_stream::{Member, OutRecord, Outcome, Record, Stage, StageError, StreamError, sharded, supervise};
 use prunella_wire::TraceContext;
 use prunella_wire::records::{ErrorInfo, StageBatch};
 
@@ -33,17 +31,12 @@ pub struct Deps {
 pub async fn run(deps: Deps, stop: CancellationToken) -> Result<(), StreamError> {
     supervise(SERVICE, &stop, || async {
         let platform = &deps.platform;
-        let member = Member::join(MemberConfig {
-            stage: SERVICE.to_owned(),
-            group: platform.group(SERVICE),
-            topics: vec![platform.topics.stage_transform()],
-            restored_topics: Vec::new(),
-            kafka: platform.kafka.clone(),
-            runtime: platform.runtime.clone(),
-        })?;
+        let topics = vec![platform.topics.stage_transform()];
+        let guarantee = platform.processing.guarantee.transformer;
+        let member = Member::join(platform.member(SERVICE, guarantee, topics, Vec::new()))?;
         let group = member.handle().group().to_owned();
         let stage = Arc::new(Transformer { deps: deps.clone(), group });
-        sharded::run(member, stage, platform.output.clone(), platform.system_dead_letters(), stop.clone()).await
+        sharded::run(member, stage, platform.system_dead_letters(), stop.clone()).await
     })
     .await
 }

@@ -1,0 +1,38 @@
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tokio::sync::mpsc::Receiver;
+
+use prunella_telemetry::emit;
+
+use super::Home;
+use crate::error::StreamError;
+use crate::events::UnreadableState;
+use crate::offsets::AssignmentEpoch;
+use crate::restore::StateRecord;
+
+/// Homes whose state was read, or why it could not be.
+pub(super) struct RestoredHomes<T> {
+    pub(super) result: Result<Vec<(i32, AssignmentEpoch, T, u64)>, StreamError>,
+    pub(super) took: Duration,
+}
+
+pub(super) async fn apply_all<T: Home>(
+    mut homes: HashMap<i32, (AssignmentEpoch, T, u64)>,
+    mut records: Receiver<Result<Vec<StateRecord>, StreamError>>,
+    stage: &str,
+    topic: &str,
+) -> Result<Vec<(i32, AssignmentEpoch, T, u64)>, StreamError> {
+    while let Some(chunk) = records.recv().await {
+        for record in chunk? {
+            let Some((_, home, count)) = homes.get_mut(&record.partition) else { continue };
+            *count += 1;
+            if let Err(reason) = home.apply(&record.key, record.value).await {
+                let place = format!("{topic}[{}]@{}", record.partition, record.offset);
+                let error = StreamError::Restore { place: place.clone(), reason };
+                emit(UnreadableState { stage, place, error: &error });
+            }
+        }
+    }
+    Ok(homes.into_iter().map(|(partition, (epoch, home, count))| (partition, epoch, home, count)).collect())
+}
