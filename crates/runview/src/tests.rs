@@ -90,6 +90,7 @@ fn run(number: i64) -> RunState {
         dead_lettered: 0,
         error: None,
         traceparent: None,
+        done_steps: Vec::new(),
     }
 }
 

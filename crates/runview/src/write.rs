@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use prunella_model::RunId;
-use prunella_wire::records::{RunEvent, RunState};
+use prunella_wire::records::{RunEvent, RunState, StepState};
 use redb::{Durability, ReadableTable, Table, WriteTransaction};
 
 use crate::change::Change;
@@ -97,10 +97,7 @@ impl<'t> Tables<'t> {
             match change {
                 Change::Run(state) => self.put_run(state)?,
                 Change::RunGone(run) => self.remove_run(run)?,
-                Change::Step(step) => {
-                    let value = json(step)?;
-                    self.steps.insert((step.run.as_str(), step.step.as_str()), value.as_slice())?;
-                }
+                Change::Step(step) => self.put_step(step)?,
                 Change::StepGone(run, step) => drop(self.steps.remove((run.as_str(), step.as_str()))?),
                 // Its topic keeps it longer than the view.
                 Change::Event { event, .. } if event.at < chunk.forget_before => {}
@@ -115,10 +112,18 @@ impl<'t> Tables<'t> {
         if let Some(old) = self.run(run)? {
             self.by_created.remove((old.workspace.as_str(), old.created_at, run))?;
         }
-        self.runs.insert(run, json(state)?.as_slice())?;
+        for step in &state.done_steps {
+            self.put_step(step)?;
+        }
+        self.runs.insert(run, json(&RunState { done_steps: Vec::new(), ..state.clone() })?.as_slice())?;
         let error_code = state.error.as_ref().map_or("", |error| error.code.as_str());
         let filtered_by = (state.workflow.as_str(), state.status.as_str(), error_code);
         self.by_created.insert((state.workspace.as_str(), state.created_at, run), filtered_by)?;
+        Ok(())
+    }
+
+    fn put_step(&mut self, step: &StepState) -> Result<(), redb::Error> {
+        self.steps.insert((step.run.as_str(), step.step.as_str()), json(step)?.as_slice())?;
         Ok(())
     }
 

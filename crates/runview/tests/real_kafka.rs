@@ -107,6 +107,7 @@ fn state(number: i64) -> RunState {
         dead_lettered: 0,
         error: None,
         traceparent: None,
+        done_steps: Vec::new(),
     }
 }
 

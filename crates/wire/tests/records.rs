@@ -143,6 +143,7 @@ async fn every_record_is_read_back_as_it_was_written() {
             dead_lettered: 2,
             error: error(),
             traceparent: None,
+            done_steps: Vec::new(),
         },
     )
     .await;
@@ -195,6 +196,7 @@ async fn every_record_is_read_back_as_it_was_written() {
             requested_at: 1,
             updated_at: 1,
             traceparent: None,
+            request_offset: 3,
         },
     )
     .await;

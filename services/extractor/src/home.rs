@@ -117,6 +117,7 @@ impl Home for ExtractionHome {
             requested_at: request.requested_at,
             updated_at: now,
             traceparent: TraceContext::of(&record.headers).map(|trace| trace.to_string()),
+            request_offset: record.offset,
         };
         let journaled = self.workshop.journal_record(self.site.partition, &extraction)?;
         self.journal.lock().insert(key, Entry { extraction: extraction.clone(), running: true });

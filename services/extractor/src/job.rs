@@ -1,5 +1,7 @@
 //! One extraction at work: page after page, batches out, journal written, until the source has no more.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,19 +13,22 @@ use prunella_model::{BatchNumber, ByteSize, Code, RunId};
 use prunella_platform::{CancelledRuns, ContextDocument, Platform, StepWork, step_failed};
 use prunella_sources::HttpClient;
 use prunella_stream::homes::{EmitError, HomeSite, now_millis};
-use prunella_stream::{OutRecord, StageError};
+use prunella_stream::{AssignmentEpoch, OutRecord, Record, StageError, TopicPartition};
 use prunella_telemetry::emit;
-use prunella_wire::records::{ErrorInfo, Extraction, ExtractionEnded, StageBatch, StageItem, StepSkipped};
+use prunella_wire::records::{
+    ErrorInfo, Extraction, ExtractionEnded, RunContext, StageBatch, StageItem, StepRef, StepSkipped,
+};
 use prunella_wire::{ControlRecord, Headers, TraceContext, WireError};
 
 use crate::batches::cut;
 use crate::events::{ExtractionFailed, PageFetched};
 use crate::journal::Journal;
 use crate::pages::{PageError, Pages};
+use crate::service::Deps;
 use crate::settings::ExtractorSettings;
 
 /// What the extractions of a process share.
-pub(crate) struct Workshop {
+pub struct Workshop {
     pub(crate) platform: Platform,
     pub(crate) cancelled: Arc<CancelledRuns>,
     pub(crate) client: HttpClient,
@@ -31,9 +36,34 @@ pub(crate) struct Workshop {
     pub(crate) limits: Limits,
     pub(crate) max_context_bytes: ByteSize,
     pub(crate) turns: Semaphore,
+    pub(crate) in_place: Option<Arc<dyn BatchWork>>,
+}
+
+/// What is done with a batch where it was extracted, instead of sending it to the transformer.
+pub trait BatchWork: Send + Sync + 'static {
+    /// Gives everything to be written for `batch`, the result for its run included. `origin` is the request
+    /// that it comes from.
+    fn records<'a>(
+        &'a self,
+        batch: StageBatch,
+        origin: &'a Record,
+    ) -> Pin<Box<dyn Future<Output = Result<Vec<OutRecord>, StageError>> + Send + 'a>>;
 }
 
 impl Workshop {
+    pub fn new(deps: &Deps, in_place: Option<Arc<dyn BatchWork>>) -> Self {
+        Self {
+            turns: Semaphore::new(deps.settings.concurrency.max(1)),
+            platform: deps.platform.clone(),
+            cancelled: deps.cancelled.clone(),
+            client: deps.client.clone(),
+            settings: deps.settings.clone(),
+            limits: deps.limits.clone(),
+            max_context_bytes: deps.max_context_bytes,
+            in_place,
+        }
+    }
+
     pub(crate) fn journal_record(&self, home: i32, extraction: &Extraction) -> Result<OutRecord, WireError> {
         let topic = self.platform.topics.state_extractions();
         let value = self.platform.codec.encode(&topic, extraction)?;
@@ -48,7 +78,7 @@ impl Workshop {
 }
 
 /// Why a job ends before its source does.
-enum Stop {
+pub(crate) enum Stop {
     /// The partition moved, the run ended or Kafka is away: nothing is to be said.
     Quiet,
     /// The step fails, or is put off.
@@ -121,7 +151,7 @@ impl Job {
         let context = ContextDocument::load(&workshop.platform.claims, &at, &self.extraction.context, limit).await?;
         let document = Input::from_json(&context.text()).map_err(PageError::from)?;
         let moment = Moment::new(self.extraction.requested_at, 0);
-        if !self.condition_holds(&work, &document, moment)? {
+        if !condition_holds(&workshop, &work, &document, moment)? {
             return self.skip().await;
         }
         let pages = Pages::open(&workshop, &work, &self.extraction.context, &context, &document, moment).await?;
@@ -142,24 +172,6 @@ impl Job {
         self.commit(vec![progress]).await
     }
 
-    fn condition_holds(&self, work: &StepWork, document: &Input<'_>, moment: Moment) -> Result<bool, Stop> {
-        let Some(when) = &work.step().when else { return Ok(true) };
-        let failed = |message: String| Stop::Failed {
-            error: ErrorInfo::new(Code::ConditionFailed, format!("when: {}: {message}", when.source())),
-            retry_at: None,
-        };
-        let value = when
-            .evaluate_input(document, &Bindings::new(), moment, &self.workshop.limits)
-            .map_err(|error| failed(error.to_string()))?;
-        match value {
-            Some(serde_json::Value::Bool(holds)) => Ok(holds),
-            None => Ok(false),
-            Some(other) => {
-                Err(failed(format!("gives {other}; a condition gives true or false, wrap it in $boolean(…)")))
-            }
-        }
-    }
-
     async fn skip(&mut self) -> Result<(), Stop> {
         let at = self.extraction.at.clone();
         let skipped = StepSkipped { at: at.clone(), skipped_at: now_millis() };
@@ -178,7 +190,10 @@ impl Job {
             let mut records = Vec::with_capacity(some.len());
             for range in some {
                 let batch = self.batch(work, &items[range.clone()]).await?;
-                records.push(self.batch_record(work, &batch)?);
+                match &self.workshop.in_place {
+                    Some(in_place) => records.extend(in_place.records(batch, &self.origin()).await?),
+                    None => records.push(self.batch_record(work, &batch)?),
+                }
                 self.extraction.next_batch = BatchNumber(self.extraction.next_batch.0 + 1);
                 self.extraction.items += range.len() as i64;
                 self.extraction.page_batches += 1;
@@ -203,24 +218,26 @@ impl Job {
     }
 
     async fn batch(&self, work: &StepWork, items: &[Bytes]) -> Result<StageBatch, Stop> {
-        let extraction = &self.extraction;
-        let now = now_millis();
-        let mut staged = Vec::with_capacity(items.len());
-        for (index, item) in items.iter().enumerate() {
-            let input = self.workshop.platform.claims.payload(&extraction.at.workspace, now, item.clone()).await?;
-            staged.push(StageItem { index: i32::try_from(index).unwrap_or(i32::MAX), input, output: None });
+        let Extraction { at, next_batch, deadline, context, .. } = &self.extraction;
+        let context = work.step().context_wanted.then(|| context.clone());
+        stage_batch(&self.workshop, at, *next_batch, *deadline, context, items).await
+    }
+
+    /// The request as it stood on its topic, for what is written on its behalf.
+    fn origin(&self) -> Record {
+        Record {
+            source: TopicPartition {
+                topic: self.workshop.platform.topics.stage_extract().into(),
+                partition: self.site.partition,
+            },
+            offset: self.extraction.request_offset,
+            timestamp: self.extraction.requested_at,
+            key: Some(self.extraction.at.run.to_string().into()),
+            value: None,
+            headers: self.trace_headers(),
+            epoch: AssignmentEpoch::new(0),
+            sequence: 0,
         }
-        Ok(StageBatch {
-            at: extraction.at.clone(),
-            batch: extraction.next_batch,
-            deadline: extraction.deadline,
-            extracted: i32::try_from(staged.len()).unwrap_or(i32::MAX),
-            items: staged,
-            dead_lettered: 0,
-            mapping_version: 0,
-            context: work.step().context_wanted.then(|| extraction.context.clone()),
-            error: None,
-        })
     }
 
     fn batch_record(&self, work: &StepWork, batch: &StageBatch) -> Result<OutRecord, Stop> {
@@ -262,4 +279,54 @@ impl Job {
         let trace = self.extraction.traceparent.as_deref().and_then(|text| text.parse::<TraceContext>().ok());
         trace.map_or_else(Headers::new, TraceContext::as_headers)
     }
+}
+
+/// Whether a step is to be done at all.
+pub(crate) fn condition_holds(
+    workshop: &Workshop,
+    work: &StepWork,
+    document: &Input<'_>,
+    moment: Moment,
+) -> Result<bool, Stop> {
+    let Some(when) = &work.step().when else { return Ok(true) };
+    let failed = |message: String| Stop::Failed {
+        error: ErrorInfo::new(Code::ConditionFailed, format!("when: {}: {message}", when.source())),
+        retry_at: None,
+    };
+    let value = when
+        .evaluate_input(document, &Bindings::new(), moment, &workshop.limits)
+        .map_err(|error| failed(error.to_string()))?;
+    match value {
+        Some(serde_json::Value::Bool(holds)) => Ok(holds),
+        None => Ok(false),
+        Some(other) => Err(failed(format!("gives {other}; a condition gives true or false, wrap it in $boolean(…)"))),
+    }
+}
+
+/// A batch of `items`, large ones by claim.
+pub(crate) async fn stage_batch(
+    workshop: &Workshop,
+    at: &StepRef,
+    batch: BatchNumber,
+    deadline: i64,
+    context: Option<RunContext>,
+    items: &[Bytes],
+) -> Result<StageBatch, Stop> {
+    let now = now_millis();
+    let mut staged = Vec::with_capacity(items.len());
+    for (index, item) in items.iter().enumerate() {
+        let input = workshop.platform.claims.payload(&at.workspace, now, item.clone()).await?;
+        staged.push(StageItem { index: i32::try_from(index).unwrap_or(i32::MAX), input, output: None });
+    }
+    Ok(StageBatch {
+        at: at.clone(),
+        batch,
+        deadline,
+        extracted: i32::try_from(staged.len()).unwrap_or(i32::MAX),
+        items: staged,
+        dead_lettered: 0,
+        mapping_version: 0,
+        context,
+        error: None,
+    })
 }

@@ -7,8 +7,11 @@ mod home;
 mod job;
 mod journal;
 mod pages;
+mod pure;
 mod service;
 mod settings;
 
+pub use job::{BatchWork, Workshop};
+pub use pure::{Pure, extract_pure};
 pub use service::{Deps, run};
 pub use settings::ExtractorSettings;

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use prunella_mapping::Limits;
@@ -14,7 +13,7 @@ use prunella_stream::{Member, OutRecord, Record, StageError, StreamError, superv
 use prunella_wire::records::{ErrorInfo, ExtractRequest};
 
 use crate::home::ExtractionHome;
-use crate::job::Workshop;
+use crate::job::{BatchWork, Workshop};
 use crate::settings::ExtractorSettings;
 
 const SERVICE: &str = "extractor";
@@ -32,15 +31,19 @@ pub struct Deps {
     pub homes: i32,
 }
 
-/// Runs the extractor until `stop` is cancelled.
+/// Runs the extractor until `stop` is cancelled. Batches go to the transformer, or are worked on `in_place`.
 ///
 /// # Errors
 /// [`StreamError`] that no restart can mend.
-pub async fn run(deps: Deps, stop: CancellationToken) -> Result<(), StreamError> {
-    supervise(SERVICE, &stop, || run_once(deps.clone(), stop.clone())).await
+pub async fn run(deps: Deps, in_place: Option<Arc<dyn BatchWork>>, stop: CancellationToken) -> Result<(), StreamError> {
+    supervise(SERVICE, &stop, || run_once(deps.clone(), in_place.clone(), stop.clone())).await
 }
 
-async fn run_once(deps: Deps, stop: CancellationToken) -> Result<(), StreamError> {
+async fn run_once(
+    deps: Deps,
+    in_place: Option<Arc<dyn BatchWork>>,
+    stop: CancellationToken,
+) -> Result<(), StreamError> {
     let platform = deps.platform.clone();
     let home_topic = platform.topics.stage_extract();
     let guarantee = platform.processing.guarantee.extractor;
@@ -52,15 +55,7 @@ async fn run_once(deps: Deps, stop: CancellationToken) -> Result<(), StreamError
         state_topic: platform.topics.state_extractions().into(),
         system_dead_letters: platform.system_dead_letters(),
     };
-    let workshop = Workshop {
-        turns: Semaphore::new(deps.settings.concurrency.max(1)),
-        platform: deps.platform,
-        cancelled: deps.cancelled,
-        client: deps.client,
-        settings: deps.settings,
-        limits: deps.limits,
-        max_context_bytes: deps.max_context_bytes,
-    };
+    let workshop = Workshop::new(&deps, in_place);
     let extractor = Extractor { workshop: Arc::new(workshop), homes: deps.homes };
     homes::run(member, extractor, config, stop).await
 }

@@ -18,6 +18,7 @@ use prunella_wire::{Codec, ControlRecord, Payload, TraceContext, WireError};
 
 use crate::events::{RunEnded, RunStarted};
 use crate::machine::{self, Action, Actions, EventKind, Run, RunPlan, Stale};
+use crate::pure::{PureSteps, StepResult};
 use crate::records::{RecordWriter, Subject};
 use crate::service::Plans;
 
@@ -85,6 +86,7 @@ pub(crate) struct RunHome {
     plans: Arc<Plans>,
     codec: Arc<Codec>,
     retention: i64,
+    pure_steps: Option<Arc<dyn PureSteps>>,
     runs: HashMap<RunId, Run>,
     ended: HashMap<RunId, Ended>,
     /// (when, run): one entry per live run, one per ended one.
@@ -94,12 +96,19 @@ pub(crate) struct RunHome {
 }
 
 impl RunHome {
-    pub(crate) fn new(writer: RecordWriter, plans: Arc<Plans>, codec: Arc<Codec>, retention: i64) -> Self {
+    pub(crate) fn new(
+        writer: RecordWriter,
+        plans: Arc<Plans>,
+        codec: Arc<Codec>,
+        retention: i64,
+        pure_steps: Option<Arc<dyn PureSteps>>,
+    ) -> Self {
         Self {
             writer,
             plans,
             codec,
             retention,
+            pure_steps,
             runs: HashMap::new(),
             ended: HashMap::new(),
             timers: BTreeSet::new(),
@@ -118,46 +127,81 @@ impl RunHome {
         }
     }
 
-    /// Changes a live run and writes what came of it.
-    fn change(
+    /// Changes a live run and gives what is to be written for it.
+    async fn change(
         &mut self,
         run: &RunId,
         now: i64,
         change: impl FnOnce(&mut Run, Option<&RunPlan>, &mut Actions),
     ) -> Result<Vec<OutRecord>, StageError> {
-        let Some(live) = self.runs.get_mut(run) else { return Ok(Vec::new()) };
+        let Some(mut live) = self.runs.remove(run) else { return Ok(Vec::new()) };
         let plan = self.plans.get(&live.workflow_ref());
         let mut actions = Actions::default();
-        change(live, plan.as_deref(), &mut actions);
-        let subject = Subject {
-            run,
-            workspace: &live.state.workspace,
-            workflow: &live.state.workflow,
-            traceparent: live.state.traceparent.as_deref(),
-        };
-        let records = self.writer.records(&subject, actions.0, now)?;
+        change(&mut live, plan.as_deref(), &mut actions);
+        let mut records = self.do_pure_steps(&mut live, plan.as_deref(), now, &mut actions).await;
+        actions.settle();
+        let written = self.writer.records(&Subject::of(&live), actions.0, now);
         if live.state.status.is_terminal() {
             emit(RunEnded { run: &live.state, now });
-            self.retire(run, now);
+            self.retire(run, &live, now);
         } else {
-            let next = live.next_timer();
-            self.set_timer(run, Some(next));
+            self.set_timer(run, Some(live.next_timer()));
+            self.runs.insert(run.clone(), live);
         }
+        records.extend(written?);
         Ok(records)
     }
 
+    /// Does the pure steps that `actions` hand out, and those that their results hand out, until none is left.
+    async fn do_pure_steps(
+        &self,
+        run: &mut Run,
+        plan: Option<&RunPlan>,
+        now: i64,
+        actions: &mut Actions,
+    ) -> Vec<OutRecord> {
+        let mut records = Vec::new();
+        let (Some(pure_steps), Some(plan)) = (&self.pure_steps, plan) else { return records };
+        let origin = run.origin_record();
+        loop {
+            let requests = actions.take_requests(|step| plan.step(step).is_some_and(|step| step.pure));
+            if requests.is_empty() {
+                return records;
+            }
+            for request in requests {
+                if run.state.status.is_terminal() {
+                    break;
+                }
+                let done = pure_steps.run(&request, &origin).await;
+                records.extend(done.records);
+                for result in done.results {
+                    match result {
+                        StepResult::Batch(result) => machine::on_batch_result(run, plan, result, now, actions),
+                        StepResult::ExtractionEnded(ended) => {
+                            machine::on_extraction_ended(run, plan, ended, now, actions);
+                        }
+                        StepResult::Failed(failed) => machine::on_step_failed(run, failed, now, actions),
+                        StepResult::Skipped(skipped) => machine::on_step_skipped(run, plan, skipped, now, actions),
+                    }
+                }
+            }
+        }
+    }
+
     /// Keeps of an ended run only what recognises it and what its tombstones need.
-    fn retire(&mut self, run: &RunId, now: i64) {
-        let Some(live) = self.runs.remove(run) else { return };
+    fn retire(&mut self, run: &RunId, live: &Run, now: i64) {
         let steps = live.steps.keys().map(|step| format!("/{step}").into());
         let outputs = live.outputs.keys().map(|(step, attempt, batch)| format!("/{step}/{attempt}/{batch}").into());
         let suffixes = ["".into(), "/@trigger".into()].into_iter().chain(steps).chain(outputs).collect();
-        let until = live.state.ended_at.unwrap_or(now).saturating_add(self.retention);
-        self.ended.insert(run.clone(), Ended { suffixes });
-        self.set_timer(run, Some(until));
+        self.keep_ended(run, suffixes, live.state.ended_at.unwrap_or(now));
     }
 
-    fn start(&mut self, command: StartRun, record: &Record, now: i64) -> Result<Vec<OutRecord>, StageError> {
+    fn keep_ended(&mut self, run: &RunId, suffixes: Box<[Box<str>]>, ended_at: i64) {
+        self.ended.insert(run.clone(), Ended { suffixes });
+        self.set_timer(run, Some(ended_at.saturating_add(self.retention)));
+    }
+
+    async fn start(&mut self, command: StartRun, record: &Record, now: i64) -> Result<Vec<OutRecord>, StageError> {
         let run_id = command.run.clone();
         let (workspace, workflow) = (command.workspace.clone(), command.workflow.clone());
         let subject = Subject { run: &run_id, workspace: &workspace, workflow: &workflow, traceparent: None };
@@ -175,16 +219,22 @@ impl RunHome {
         let plan = self.plans.get(&at).ok_or_else(|| self.plans.missing(&at))?;
         let trace = TraceContext::of(&record.headers).map_or_else(TraceContext::root, TraceContext::child).to_string();
         let mut actions = Actions::default();
-        let run = machine::on_start(command, &plan, Some(trace.clone()), now, &mut actions);
-        let subject = Subject { traceparent: Some(&trace), ..subject };
-        let records = self.writer.records(&subject, actions.0, now)?;
-        emit(RunStarted { run: &run.state });
-        let (next, ended) = (run.next_timer(), run.state.status.is_terminal());
-        self.runs.insert(run_id.clone(), run);
-        if ended {
-            self.retire(&run_id, now);
+        let mut run = machine::on_start(command, &plan, Some(trace), now, &mut actions);
+        let mut records = self.do_pure_steps(&mut run, Some(&plan), now, &mut actions).await;
+        let is_over = run.state.status.is_terminal();
+        if is_over {
+            actions.settle_whole_run(&run);
         } else {
-            self.set_timer(&run_id, Some(next));
+            actions.settle();
+        }
+        records.extend(self.writer.records(&Subject::of(&run), actions.0, now)?);
+        emit(RunStarted { run: &run.state });
+        if is_over {
+            emit(RunEnded { run: &run.state, now });
+            self.keep_ended(&run_id, [Box::from("")].into(), run.state.ended_at.unwrap_or(now));
+        } else {
+            self.set_timer(&run_id, Some(run.next_timer()));
+            self.runs.insert(run_id, run);
         }
         Ok(records)
     }
@@ -245,9 +295,8 @@ impl RunHome {
             return orphans.extend(self.writer.tombstones(&run, &suffixes));
         };
         if state.status.is_terminal() {
-            let until = state.ended_at.unwrap_or(state.deadline).saturating_add(self.retention);
-            self.ended.insert(run.clone(), Ended { suffixes: remains.suffixes.into_iter().collect() });
-            return self.set_timer(&run, Some(until));
+            let suffixes = remains.suffixes.into_iter().collect();
+            return self.keep_ended(&run, suffixes, state.ended_at.unwrap_or(state.deadline));
         }
         // Without its trigger the start was cut off: its command is still there and starts it anew.
         let Some(trigger) = remains.trigger else { return };
@@ -295,12 +344,12 @@ impl Home for RunHome {
         }
         let live: Vec<RunId> = self.runs.keys().cloned().collect();
         for run in live {
-            let resumed = self.change(&run, now, |run, plan, actions| {
+            let resume = |run: &mut Run, plan: Option<&RunPlan>, actions: &mut Actions| {
                 if let Some(plan) = plan {
                     machine::on_restored(run, plan, now, actions);
                 }
-            });
-            match resumed {
+            };
+            match self.change(&run, now, resume).await {
                 Ok(resumed) => records.extend(resumed),
                 Err(error) => tracing::error!(run = %run, %error, "a restored run could not be resumed"),
             }
@@ -310,13 +359,13 @@ impl Home for RunHome {
 
     async fn handle(&mut self, command: Command, record: &Record, now: i64) -> Result<Effects, StageError> {
         if let Command::Start(start) = command {
-            return self.start(start, record, now).map(Effects::of);
+            return self.start(start, record, now).await.map(Effects::of);
         }
         let run = command.run().clone();
         if !self.runs.contains_key(&run) {
             return self.stale(&command, now).map(Effects::of);
         }
-        let records = self.change(&run, now, |run, plan, actions| match (command, plan) {
+        let change = |run: &mut Run, plan: Option<&RunPlan>, actions: &mut Actions| match (command, plan) {
             (Command::Cancel(command), _) => machine::on_cancel(run, &command, now, actions),
             (Command::StepFailed(failed), _) => machine::on_step_failed(run, failed, now, actions),
             (Command::Batch(result), Some(plan)) => machine::on_batch_result(run, plan, result, now, actions),
@@ -326,8 +375,8 @@ impl Home for RunHome {
             (Command::StepSkipped(skipped), Some(plan)) => machine::on_step_skipped(run, plan, skipped, now, actions),
             // Started above; and a run whose definition is gone can only fail, be cancelled or time out.
             (Command::Start(_), _) | (_, None) => {}
-        })?;
-        Ok(Effects::of(records))
+        };
+        Ok(Effects::of(self.change(&run, now, change).await?))
     }
 
     fn next_timer(&self) -> Option<i64> {
@@ -345,13 +394,13 @@ impl Home for RunHome {
                 records.extend(self.writer.tombstones(&run, &ended.suffixes));
                 continue;
             }
-            let changed = self.change(&run, now, |run, plan, actions| {
+            let change = |run: &mut Run, plan: Option<&RunPlan>, actions: &mut Actions| {
                 machine::on_deadline(run, now, actions);
                 if let Some(plan) = plan {
                     machine::on_retry_due(run, plan, now, actions);
                 }
-            });
-            match changed {
+            };
+            match self.change(&run, now, change).await {
                 Ok(changed) => records.extend(changed),
                 Err(error) => {
                     tracing::error!(run = %run, %error, "a timer could not be written; it is tried again");

@@ -6,10 +6,12 @@
 mod events;
 mod home;
 pub mod machine;
+mod pure;
 mod records;
 mod service;
 mod settings;
 mod trigger;
 
+pub use pure::{PureSteps, StepDone, StepResult};
 pub use service::{Deps, run};
 pub use settings::RunSettings;

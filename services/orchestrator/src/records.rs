@@ -10,7 +10,7 @@ use prunella_wire::records::RunEvent;
 use prunella_wire::{ControlRecord, Headers, TraceContext, WireError};
 
 use crate::events::StaleResult;
-use crate::machine::Action;
+use crate::machine::{Action, Run};
 
 /// Whose run the actions are about.
 pub(crate) struct Subject<'a> {
@@ -18,6 +18,18 @@ pub(crate) struct Subject<'a> {
     pub(crate) workspace: &'a WorkspaceName,
     pub(crate) workflow: &'a WorkflowName,
     pub(crate) traceparent: Option<&'a str>,
+}
+
+impl<'a> Subject<'a> {
+    pub(crate) fn of(run: &'a Run) -> Self {
+        let state = &run.state;
+        Self {
+            run: &state.run,
+            workspace: &state.workspace,
+            workflow: &state.workflow,
+            traceparent: state.traceparent.as_deref(),
+        }
+    }
 }
 
 /// Turns actions into records of one home partition.

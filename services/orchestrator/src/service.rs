@@ -19,6 +19,7 @@ use prunella_wire::{ControlRecord, WireError};
 use crate::events::DefinitionUnusable;
 use crate::home::{Command, RunHome};
 use crate::machine::{PlannedStep, RunPlan};
+use crate::pure::PureSteps;
 use crate::records::RecordWriter;
 use crate::settings::RunSettings;
 use crate::trigger::start_command;
@@ -35,6 +36,8 @@ pub struct Deps {
     pub settings: RunSettings,
     /// Partitions of `stage.progress`: every run's home is one of them.
     pub homes: i32,
+    /// Does pure steps in place; without it every step is sent to the extractor.
+    pub pure_steps: Option<Arc<dyn PureSteps>>,
 }
 
 /// Runs the orchestrator until `stop` is cancelled.
@@ -126,6 +129,7 @@ fn run_plan(plan: &prunella_workflow::Plan) -> RunPlan {
         id: step.id.clone(),
         needs: step.needs.iter().map(id_of).collect(),
         reads: step.ancestors.iter().filter(|index| plan.steps()[**index].output_wanted).map(id_of).collect(),
+        pure: !matches!(step.extract, prunella_workflow::PlannedExtract::Http(_)),
     });
     RunPlan { steps: steps.collect(), deadline: plan.workflow().deadline.millis() }
 }
@@ -164,7 +168,8 @@ impl Homes for Orchestrator {
         let platform = self.deps.platform.clone();
         let codec = platform.codec.clone();
         let writer = RecordWriter::new(platform, site.partition);
-        RunHome::new(writer, self.plans.clone(), codec, self.deps.settings.retention.millis())
+        let retention = self.deps.settings.retention.millis();
+        RunHome::new(writer, self.plans.clone(), codec, retention, self.deps.pure_steps.clone())
     }
 
     async fn address(&mut self, record: &Record) -> Result<Option<Addressed<Command>>, StageError> {

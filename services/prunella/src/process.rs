@@ -8,9 +8,10 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use prunella_catalog::{Catalog, SchemaTopic};
+use prunella_fused::FusedStages;
 use prunella_mapping::MappingCache;
 use prunella_model::Code;
-use prunella_platform::{CancelledRuns, Platform};
+use prunella_platform::{CancelledRuns, Placement, Platform};
 use prunella_sources::HttpClient;
 use prunella_stream::{Output, RefusedSizes, StreamError};
 use prunella_topology::{Catalogue, Cluster, TopicName, Topology};
@@ -109,9 +110,10 @@ impl Process {
         let control = self.platform.topics.stage_control();
         let cancelled =
             CancelledRuns::follow(&self.platform.kafka, &control, self.platform.codec.clone(), stop.clone()).await?;
+        let deps = self.stage_deps(&cancelled)?;
         let mut running = JoinSet::new();
         for service in services {
-            self.spawn(&mut running, *service, cancelled.clone(), stop.clone())?;
+            self.spawn(&mut running, *service, &deps, stop.clone());
         }
         let mut result = Ok(());
         while let Some(ended) = running.join_next().await {
@@ -128,55 +130,85 @@ impl Process {
         result
     }
 
+    fn stage_deps(&self, cancelled: &Arc<CancelledRuns>) -> Result<StageDeps, Failure> {
+        let config = &self.config;
+        let max_context_bytes = config.limits.max_context_bytes;
+        let extractor = prunella_extractor::Deps {
+            platform: self.platform.clone(),
+            cancelled: cancelled.clone(),
+            client: HttpClient::new(&config.http)?,
+            settings: config.extractor.clone(),
+            limits: config.mapping.clone(),
+            max_context_bytes,
+            homes: self.homes,
+        };
+        let transformer = prunella_transformer::Deps {
+            platform: self.platform.clone(),
+            cancelled: cancelled.clone(),
+            limits: config.mapping.clone(),
+            mappings: Arc::new(MappingCache::new(config.limits.cached_mappings)),
+            max_context_bytes,
+        };
+        let validator = prunella_validator::Deps {
+            platform: self.platform.clone(),
+            cancelled: cancelled.clone(),
+            settings: config.validator.clone(),
+            limits: config.mapping.clone(),
+        };
+        let fused = match config.processing.placement {
+            Placement::Staged => None,
+            Placement::Fused => Some(FusedStages::new(&extractor, transformer.clone(), validator.clone())),
+        };
+        Ok(StageDeps { extractor, transformer, validator, fused })
+    }
+
     fn spawn(
         &self,
         running: &mut JoinSet<Result<(), Failure>>,
         service: Service,
-        cancelled: Arc<CancelledRuns>,
+        deps: &StageDeps,
         stop: CancellationToken,
-    ) -> Result<(), Failure> {
-        let (platform, config) = (self.platform.clone(), &self.config);
+    ) {
         let ended = |result: Result<(), StreamError>| result.map_err(Failure::from);
-        let max_context_bytes = config.limits.max_context_bytes;
         match service {
             Service::Orchestrator => {
-                let settings = config.runs.clone();
-                let deps = prunella_orchestrator::Deps { platform, settings, homes: self.homes };
+                let deps = prunella_orchestrator::Deps {
+                    platform: self.platform.clone(),
+                    settings: self.config.runs.clone(),
+                    homes: self.homes,
+                    pure_steps: deps.fused.clone().map(|fused| fused as _),
+                };
                 running.spawn(async move { ended(prunella_orchestrator::run(deps, stop).await) });
             }
             Service::Extractor => {
-                let client = HttpClient::new(&config.http)?;
-                let deps = prunella_extractor::Deps {
-                    platform,
-                    cancelled,
-                    client,
-                    settings: config.extractor.clone(),
-                    limits: config.mapping.clone(),
-                    max_context_bytes,
-                    homes: self.homes,
-                };
-                running.spawn(async move { ended(prunella_extractor::run(deps, stop).await) });
+                let in_place = deps.fused.clone().map(|fused| fused as _);
+                let deps = deps.extractor.clone();
+                running.spawn(async move { ended(prunella_extractor::run(deps, in_place, stop).await) });
             }
             Service::Transformer => {
-                let limits = config.mapping.clone();
-                let mappings = Arc::new(MappingCache::new(config.limits.cached_mappings));
-                let deps = prunella_transformer::Deps { platform, cancelled, limits, mappings, max_context_bytes };
+                let deps = deps.transformer.clone();
                 running.spawn(async move { ended(prunella_transformer::run(deps, stop).await) });
             }
             Service::Validator => {
-                let (settings, limits) = (config.validator.clone(), config.mapping.clone());
-                let deps = prunella_validator::Deps { platform, cancelled, settings, limits };
+                let deps = deps.validator.clone();
                 running.spawn(async move { ended(prunella_validator::run(deps, stop).await) });
             }
             Service::Gateway => {
-                let mut gateway = config.gateway.clone();
+                let mut gateway = self.config.gateway.clone();
                 gateway.view_directory = self.data_directory.join(&gateway.view_directory);
                 let gateway = crate::gateway::serve(self.platform.clone(), gateway, stop);
                 running.spawn(gateway);
             }
         }
-        Ok(())
     }
+}
+
+/// What the stages of a process work with; alone, or joined.
+struct StageDeps {
+    extractor: prunella_extractor::Deps,
+    transformer: prunella_transformer::Deps,
+    validator: prunella_validator::Deps,
+    fused: Option<Arc<FusedStages>>,
 }
 
 /// Partitions of the home topic: the truth is the cluster, not the configuration.

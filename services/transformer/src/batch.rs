@@ -21,7 +21,12 @@ enum Mapped {
     Failed(EvalError),
 }
 
-pub(crate) async fn transform(
+/// Maps every item of `batch`: gives the mapped batch, and dead letters of the items that cannot be mapped.
+/// `record` is the one that the batch comes from, `group` the consumer group that took it.
+///
+/// # Errors
+/// [`StageError`] when the mapping, the context or a payload cannot be had.
+pub async fn transform(
     deps: &Deps,
     work: &StepWork,
     batch: StageBatch,

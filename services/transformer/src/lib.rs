@@ -3,4 +3,5 @@
 mod batch;
 mod service;
 
+pub use batch::transform;
 pub use service::{Deps, run};

@@ -30,14 +30,18 @@ impl Refusal {
     }
 }
 
-/// Checks `batch` and gives everything that is to be written: outputs, dead letters and the result.
-pub(crate) async fn validate(
+/// Checks `batch`: gives the outputs and dead letters to be written, and what the run is told. `origin` is
+/// the record that the batch comes from, `group` the consumer group that took it.
+///
+/// # Errors
+/// [`StageError`] when a payload cannot be had or stored.
+pub async fn validate(
     deps: &Deps,
     work: &StepWork,
     batch: &StageBatch,
     record: &Record,
     group: &str,
-) -> Result<Vec<OutRecord>, StageError> {
+) -> Result<(Vec<OutRecord>, BatchResult), StageError> {
     let mut records = Vec::with_capacity(batch.items.len() + 1);
     let mut valid_outputs = Vec::with_capacity(batch.items.len());
     let mut result = BatchResult {
@@ -76,12 +80,7 @@ pub(crate) async fn validate(
     }
     let (workspace, workflow) = (batch.at.workspace.as_str(), batch.at.workflow.as_str());
     metrics::ITEMS_VALID.with_label_values(&[workspace, workflow]).inc_by(u64::try_from(result.valid).unwrap_or(0));
-    let topic = deps.platform.topics.stage_progress();
-    let value = deps.platform.codec.encode(&topic, &result)?;
-    records.push(
-        OutRecord::new(topic, batch.at.run.to_string(), value).with_headers(TraceContext::carried_on(&record.headers)),
-    );
-    Ok(records)
+    Ok((records, result))
 }
 
 async fn output_of(deps: &Deps, item: &StageItem) -> Result<Bytes, StageError> {

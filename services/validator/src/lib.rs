@@ -5,6 +5,7 @@ mod fields;
 mod service;
 mod settings;
 
+pub use batch::validate;
 pub use fields::FieldError;
 pub use service::{Deps, run};
 pub use settings::ValidatorSettings;

@@ -6,6 +6,7 @@ use prunella_mapping::Limits;
 use prunella_platform::{CancelledRuns, Platform, StepWork, step_failed};
 use prunella_stream::homes::now_millis;
 use prunella_stream::{Member, OutRecord, Outcome, Record, Stage, StageError, StreamError, sharded, supervise};
+use prunella_wire::TraceContext;
 use prunella_wire::records::{ErrorInfo, StageBatch};
 
 use crate::batch::validate;
@@ -56,7 +57,12 @@ impl Stage for Validator {
         let dead_letters = topics.deadletter(&batch.at.workspace, &batch.at.workflow);
         let attributed = |error: StageError| error.dead_letter_to(dead_letters.as_str());
         let work = StepWork::find(&self.deps.platform, &batch.at).await?;
-        let records = validate(&self.deps, &work, &batch, record, &self.group).await.map_err(attributed)?;
+        let validated = validate(&self.deps, &work, &batch, record, &self.group).await.map_err(attributed)?;
+        let (mut records, result) = validated;
+        let topic = topics.stage_progress();
+        let value = self.deps.platform.codec.encode(&topic, &result)?;
+        let headers = TraceContext::carried_on(&record.headers);
+        records.push(OutRecord::new(topic, batch.at.run.to_string(), value).with_headers(headers));
         Ok(Outcome::of(records))
     }
 

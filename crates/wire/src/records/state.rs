@@ -61,6 +61,8 @@ pub struct RunState {
     pub dead_lettered: i64,
     pub error: Option<ErrorInfo>,
     pub traceparent: Option<String>,
+    /// Steps that have no records of their own, because the run was over before any was written.
+    pub done_steps: Vec<StepState>,
 }
 
 /// Key `<run>/@trigger`: the value that started the run, written once.
@@ -177,4 +179,6 @@ pub struct Extraction {
     pub requested_at: i64,
     pub updated_at: i64,
     pub traceparent: Option<String>,
+    /// Offset of the request in its home partition.
+    pub request_offset: i64,
 }

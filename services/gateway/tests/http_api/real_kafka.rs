@@ -44,6 +44,7 @@ fn state(run: &RunId, status: RunStatus) -> RunState {
         dead_lettered: 1,
         error: None,
         traceparent: None,
+        done_steps: Vec::new(),
     }
 }
 

@@ -1,5 +1,9 @@
+use std::collections::HashSet;
+
 use prunella_model::{Attempt, BatchNumber, RunId, StepId};
 use prunella_wire::records::{CancelNotice, ErrorInfo, ExtractRequest, RunInput, RunState, StepOutput, StepState};
+
+use super::run::Run;
 
 /// What the outside has to do: a record each.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,6 +46,10 @@ pub enum EventKind {
 }
 
 impl EventKind {
+    fn is_end_of_run(self) -> bool {
+        matches!(self, Self::RunSucceeded | Self::RunFailed | Self::RunCancelled)
+    }
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::RunStarted => "run-started",
@@ -103,6 +111,42 @@ impl Actions {
             batch,
             error: step.error.clone(),
         });
+    }
+
+    /// Takes the requests for steps that `wanted` picks.
+    pub fn take_requests(&mut self, wanted: impl Fn(&StepId) -> bool) -> Vec<ExtractRequest> {
+        let is_taken = |action: &mut Action| matches!(action, Action::Request(request) if wanted(&request.at.step));
+        let taken = self.0.extract_if(.., is_taken);
+        taken.filter_map(|action| if let Action::Request(request) = action { Some(request) } else { None }).collect()
+    }
+
+    /// Leaves of every record only what it is in the end: a key is written once per command.
+    pub fn settle(&mut self) {
+        let mut written = HashSet::new();
+        let mut settled: Vec<Action> = Vec::with_capacity(self.0.len());
+        for action in self.0.drain(..).rev() {
+            let is_last = match &action {
+                Action::WriteRun(_) => written.insert(None),
+                Action::WriteStep(step) => written.insert(Some(step.step.clone())),
+                _ => true,
+            };
+            if is_last {
+                settled.push(action);
+            }
+        }
+        settled.reverse();
+        self.0 = settled;
+    }
+
+    /// Of a run that began and ended in one command: its header with the steps in it, and how it ended.
+    pub fn settle_whole_run(&mut self, run: &Run) {
+        self.0.retain(|action| match action {
+            Action::Event { kind, error, .. } => kind.is_end_of_run() || error.is_some(),
+            Action::Stale { .. } => true,
+            _ => false,
+        });
+        let done_steps = run.steps.values().cloned().collect();
+        self.0.insert(0, Action::WriteRun(RunState { done_steps, ..run.state.clone() }));
     }
 
     pub(super) fn stale(&mut self, run: &RunId, why: Stale) {

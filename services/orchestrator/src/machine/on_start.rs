@@ -33,6 +33,7 @@ pub fn on_start(
         dead_lettered: 0,
         error: None,
         traceparent,
+        done_steps: Vec::new(),
     };
     actions.push(Action::WriteRun(state.clone()));
     actions.push(Action::WriteInput(RunInput { run: command.run, trigger: command.trigger.clone() }));

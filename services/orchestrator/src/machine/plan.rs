@@ -15,6 +15,8 @@ pub struct PlannedStep {
     pub needs: Vec<StepId>,
     /// Earlier steps whose items the expressions of this step read.
     pub reads: Vec<StepId>,
+    /// It asks nothing of the world: doing it again gives the same.
+    pub pure: bool,
 }
 
 impl RunPlan {

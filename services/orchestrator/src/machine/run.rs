@@ -2,8 +2,9 @@ use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
 use prunella_model::{Attempt, StepId, WorkflowRef};
-use prunella_wire::Payload;
+use prunella_stream::{AssignmentEpoch, Record, TopicPartition};
 use prunella_wire::records::{Dispatch, RunContext, RunState, StepOutput, StepOutputs, StepRef, StepState, StepStatus};
+use prunella_wire::{Headers, Payload, TraceContext};
 
 use super::plan::PlannedStep;
 
@@ -24,6 +25,22 @@ impl Run {
             workspace: self.state.workspace.clone(),
             workflow: self.state.workflow.clone(),
             version: self.state.version,
+        }
+    }
+
+    /// The trigger record as it stood on its topic, for what is written on the run's behalf.
+    pub fn origin_record(&self) -> Record {
+        let origin = &self.state.origin;
+        let trace = self.state.traceparent.as_deref().and_then(|text| text.parse::<TraceContext>().ok());
+        Record {
+            source: TopicPartition { topic: origin.topic.as_str().into(), partition: origin.partition },
+            offset: origin.offset,
+            timestamp: origin.timestamp,
+            key: Some(self.state.run.to_string().into()),
+            value: None,
+            headers: trace.map_or_else(Headers::new, TraceContext::as_headers),
+            epoch: AssignmentEpoch::new(0),
+            sequence: 0,
         }
     }
 

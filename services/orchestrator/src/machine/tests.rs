@@ -22,6 +22,7 @@ fn diamond() -> RunPlan {
         id: step(id),
         needs: needs.iter().map(|id| step(id)).collect(),
         reads: reads.iter().map(|id| step(id)).collect(),
+        pure: false,
     };
     RunPlan {
         steps: vec![planned("a", &[], &[]), planned("b", &[], &[]), planned("c", &["a", "b"], &["a"])],
@@ -291,6 +292,43 @@ fn after_a_restore_open_extractions_are_asked_for_again_and_nothing_else() {
     let mut fresh = Env::started();
     fresh.apply(|run, plan, actions| on_restored(run, plan, 6, actions));
     assert_eq!(fresh.requested(), ["a", "b"]);
+}
+
+#[test]
+fn a_command_writes_every_key_once_as_it_is_in_the_end() {
+    let mut env = Env::started();
+    let mut actions = Actions::default();
+    for number in 0..3 {
+        on_batch_result(&mut env.run, &env.plan, batch("a", number), 5, &mut actions);
+    }
+    on_extraction_ended(&mut env.run, &env.plan, ended("a", 3), 5, &mut actions);
+    actions.settle();
+    let written = actions.0.iter().filter_map(|action| match action {
+        Action::WriteStep(state) => Some((state.step.as_str(), state.extracted, state.status)),
+        _ => None,
+    });
+    let written: Vec<_> = written.collect();
+    assert_eq!(written, [("a", 30, StepStatus::Succeeded)]);
+    assert_eq!(actions.0.iter().filter(|action| matches!(action, Action::WriteOutput(_))).count(), 3);
+}
+
+#[test]
+fn a_run_that_is_over_at_once_is_one_record_and_one_event() {
+    let plan = diamond();
+    let mut actions = Actions::default();
+    let mut run = on_start(start(), &plan, None, 0, &mut actions);
+    for id in ["a", "b", "c"] {
+        let asked = actions.take_requests(|step| step.as_str() == id);
+        assert_eq!(asked.len(), 1, "{id} is handed out once");
+        on_batch_result(&mut run, &plan, batch(id, 0), 1, &mut actions);
+        on_extraction_ended(&mut run, &plan, ended(id, 1), 1, &mut actions);
+    }
+    actions.settle_whole_run(&run);
+    let [Action::WriteRun(state), Action::Event { kind: EventKind::RunSucceeded, .. }] = actions.0.as_slice() else {
+        panic!("{:?}", actions.0)
+    };
+    assert_eq!((state.status, state.extracted, state.done_steps.len()), (RunStatus::Succeeded, 30, 3));
+    assert!(state.done_steps.iter().all(|step| step.status == StepStatus::Succeeded));
 }
 
 #[derive(Debug, Clone)]

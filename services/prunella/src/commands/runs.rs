@@ -53,7 +53,9 @@ impl Fold {
         };
         let Ok(opened) = codec.open(value).await else { return };
         if opened.name() == RunState::NAME {
-            if let Ok(state) = opened.read::<RunState>() {
+            if let Ok(mut state) = opened.read::<RunState>() {
+                let done = std::mem::take(&mut state.done_steps).into_iter().map(|step| (step.step.clone(), step));
+                self.steps.entry(run.clone()).or_default().extend(done);
                 self.states.insert(run, state);
             }
         } else if opened.name() == StepState::NAME
@@ -146,6 +148,9 @@ impl RunReader {
             if opened.name() == RunState::NAME
                 && let Ok(state) = opened.read::<RunState>()
             {
+                for step in &state.done_steps {
+                    seen("step", &step_json(step));
+                }
                 seen("run", &run_json(&state));
                 if state.status.is_terminal() {
                     return Ok(());

@@ -81,6 +81,7 @@ impl Count {
             }
         }
         let mut waiting = extracted.clone();
+        // Batches that were worked on where they were extracted are on no topic: their results tell.
         for record in read_all(config, &topics.stage_progress()).await? {
             let value = record.value.unwrap_or_default();
             let opened = codec.open(&value).await?;
@@ -90,6 +91,7 @@ impl Count {
             let result: BatchResult = opened.read()?;
             if result.at.run == *run && result.at.step == step {
                 waiting.remove(&result.batch.0);
+                extracted.entry(result.batch.0).or_insert(usize::try_from(result.items).unwrap_or(0));
             }
         }
         let outputs = read_all(config, &topics.output(workspace, &workflow)).await?;

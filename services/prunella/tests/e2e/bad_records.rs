@@ -5,7 +5,7 @@ use std::time::Duration;
 use prunella_testkit::harness::{Installation, ReadRecord, wait_until};
 use serde_json::json;
 
-use crate::support::{assert_status, install};
+use crate::support::{assert_status, install, is_fused};
 
 const COPY: &str = r#"
 workflow: copy
@@ -85,8 +85,11 @@ fn garbage_on_internal_topics_is_set_aside() {
     installation.apply(COPY);
     assert_still_works(&installation);
     let mut expected: Vec<(String, Option<Vec<u8>>, &str)> = Vec::new();
+    // Steps done in place leave the topics of the stages empty; state is of the same kind.
+    let spare = installation.read("state.runs").into_iter().find_map(|record| record.value).expect("a real record");
     for stage in ["stage.extract", "stage.transform", "stage.validate", "stage.progress"] {
-        let real = installation.read(stage).into_iter().find_map(|record| record.value).expect("a real record");
+        let found = installation.read(stage).into_iter().find_map(|record| record.value);
+        let real = if is_fused() { found.unwrap_or_else(|| spare.clone()) } else { found.expect("a real record") };
         let truncated = real[..real.len() - real.len() / 3].to_vec();
         let unknown = [&[0xc3, 0x01], [7; 8].as_slice(), &real[10..]].concat();
         let no_registry = [&[0, 0, 0, 0, 9], &real[10..]].concat();

@@ -7,7 +7,7 @@ use prunella_testkit::harness::block_on;
 use prunella_testkit::source::ShopConfig;
 use serde_json::{Value, json};
 
-use crate::support::{assert_orders, assert_status, good_and_bad, install_with, open_shop, orders_workflow};
+use crate::support::{assert_orders, assert_status, good_and_bad, install_with, is_fused, open_shop, orders_workflow};
 
 async fn get_json(url: String) -> Value {
     reqwest::get(url).await.expect("an answer").json().await.expect("JSON")
@@ -48,6 +48,9 @@ fn control_records_are_registered_and_carry_the_id_of_their_schema() {
         let registered = block_on(get_json(url));
         let id = u32::try_from(registered["id"].as_u64().expect("an id")).expect("a small id");
 
+        if is_fused() && ["stage.transform", "stage.validate"].contains(&topic) {
+            continue;
+        }
         let values: Vec<Vec<u8>> = installation.read(topic).into_iter().filter_map(|record| record.value).collect();
         assert!(!values.is_empty(), "{topic} is empty");
         assert!(values.iter().all(|value| value[0] == 0), "{topic}: a record without the magic byte");

@@ -102,7 +102,22 @@ pub(crate) fn assert_orders(outputs: &[ReadRecord], expected: &BTreeSet<u64>) ->
         assert_eq!(value, expected_order(*number));
     }
     assert!(found.is_empty(), "nobody expected {:?}", found.keys());
+    if is_exactly_once() {
+        assert_eq!(outputs.len(), expected.len(), "each exactly once");
+    }
     outputs.len()
+}
+
+/// Whether the suite runs with stages joined in memory: the topics between them stay empty then.
+pub(crate) fn is_fused() -> bool {
+    std::env::var("PRUNELLA__PROCESSING__PLACEMENT").is_ok_and(|placement| placement == "fused")
+}
+
+/// Whether every service is exactly-once.
+pub(crate) fn is_exactly_once() -> bool {
+    ["ORCHESTRATOR", "EXTRACTOR", "TRANSFORMER", "VALIDATOR"].iter().all(|service| {
+        std::env::var(format!("PRUNELLA__PROCESSING__GUARANTEE__{service}")).is_ok_and(|it| it == "exactly-once")
+    })
 }
 
 /// Asserts a run's end, with the report in the message.

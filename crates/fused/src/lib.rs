@@ -1,0 +1,128 @@
+//! Stages joined in memory: the same functions that the staged services call, one after the other.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use prunella_extractor::{BatchWork, Pure, Workshop, extract_pure};
+use prunella_model::Route;
+use prunella_orchestrator::{PureSteps, StepDone, StepResult};
+use prunella_platform::StepWork;
+use prunella_stream::homes::now_millis;
+use prunella_stream::{Backoff, OutRecord, Record, StageError};
+use prunella_transformer::transform;
+use prunella_validator::validate;
+use prunella_wire::records::{
+    BatchResult, ErrorInfo, ExtractRequest, ExtractionEnded, StageBatch, StepFailed, StepRef, StepSkipped,
+};
+
+/// Extraction of pure steps, mapping and validation in one place.
+pub struct FusedStages {
+    workshop: Workshop,
+    transformer: prunella_transformer::Deps,
+    validator: prunella_validator::Deps,
+}
+
+type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+impl FusedStages {
+    pub fn new(
+        extractor: &prunella_extractor::Deps,
+        transformer: prunella_transformer::Deps,
+        validator: prunella_validator::Deps,
+    ) -> Arc<Self> {
+        Arc::new(Self { workshop: Workshop::new(extractor, None), transformer, validator })
+    }
+
+    /// Maps and validates a batch.
+    async fn batch(
+        &self,
+        work: &StepWork,
+        batch: StageBatch,
+        origin: &Record,
+        group: &str,
+    ) -> Result<(Vec<OutRecord>, BatchResult), StageError> {
+        let (mapped, mut letters) = transform(&self.transformer, work, batch, origin, group).await?;
+        let (mut records, result) = validate(&self.validator, work, &mapped, origin, group).await?;
+        records.append(&mut letters);
+        Ok((records, result))
+    }
+
+    async fn step(&self, request: &ExtractRequest, origin: &Record) -> Result<StepDone, StageError> {
+        let work = StepWork::find(&self.validator.platform, &request.at).await?;
+        let at = &request.at;
+        let batches = match extract_pure(&self.workshop, &work, request).await {
+            Pure::Batches(batches) => batches,
+            Pure::Skipped => {
+                let skipped = StepSkipped { at: at.clone(), skipped_at: now_millis() };
+                return Ok(StepDone { records: Vec::new(), results: vec![StepResult::Skipped(skipped)] });
+            }
+            Pure::Failed(error) => return Ok(failed(at, error)),
+        };
+        let mut done = StepDone { records: Vec::new(), results: Vec::with_capacity(batches.len() + 1) };
+        let (count, mut items) = (batches.len(), 0);
+        for batch in batches {
+            items += batch.items.len();
+            let (records, result) = self.batch(&work, batch, origin, ORCHESTRATOR).await?;
+            done.records.extend(records);
+            done.results.push(StepResult::Batch(result));
+        }
+        done.results.push(StepResult::ExtractionEnded(ExtractionEnded {
+            at: at.clone(),
+            batches: i64::try_from(count).unwrap_or(i64::MAX),
+            items: i64::try_from(items).unwrap_or(i64::MAX),
+            ended_at: now_millis(),
+        }));
+        Ok(done)
+    }
+}
+
+/// The groups on whose behalf dead letters are written.
+const ORCHESTRATOR: &str = "orchestrator";
+const EXTRACTOR: &str = "extractor";
+
+fn failed(at: &StepRef, error: ErrorInfo) -> StepDone {
+    let failed = StepFailed { at: at.clone(), batch: None, error, retry_at: None, failed_at: now_millis() };
+    StepDone { records: Vec::new(), results: vec![StepResult::Failed(failed)] }
+}
+
+impl PureSteps for FusedStages {
+    fn run<'a>(&'a self, request: &'a ExtractRequest, origin: &'a Record) -> Pending<'a, StepDone> {
+        Box::pin(async move {
+            let runtime = &self.validator.platform.runtime;
+            let backoff = Backoff::new(runtime.backoff.duration(), runtime.max_backoff.duration());
+            let mut attempt = 1;
+            loop {
+                let error = match self.step(request, origin).await {
+                    Ok(done) => return done,
+                    Err(error) => error,
+                };
+                let give_up = match error.route() {
+                    Route::Wait => false,
+                    Route::Retry => attempt >= runtime.attempts,
+                    Route::DeadLetter | Route::Fatal => true,
+                };
+                if give_up || now_millis() > request.deadline {
+                    return failed(&request.at, ErrorInfo::new(error.code, error.message));
+                }
+                tokio::time::sleep(backoff.delay(attempt)).await;
+                attempt += 1;
+            }
+        })
+    }
+}
+
+impl BatchWork for FusedStages {
+    fn records<'a>(&'a self, batch: StageBatch, origin: &'a Record) -> Pending<'a, Result<Vec<OutRecord>, StageError>> {
+        Box::pin(async move {
+            let work = StepWork::find(&self.validator.platform, &batch.at).await?;
+            let (mut records, result) = self.batch(&work, batch, origin, EXTRACTOR).await?;
+            let platform = &self.validator.platform;
+            let topic = platform.topics.stage_progress();
+            let value = platform.codec.encode(&topic, &result)?;
+            let headers = prunella_wire::TraceContext::carried_on(&origin.headers);
+            records.push(OutRecord::new(topic, result.at.run.to_string(), value).with_headers(headers));
+            Ok(records)
+        })
+    }
+}
