@@ -1,7 +1,7 @@
 # The front door. Every recipe is a line or two over cargo and the scripts beside it; CI runs `make lint` and `make test`.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-.PHONY: help setup demo up test test-unit lint lint-rust lint-deny lint-shell lint-deploy lint-prometheus fmt clean
+.PHONY: help setup demo up test test-unit test-matrix test-kills lint lint-rust lint-deny lint-shell lint-deploy lint-prometheus fmt clean
 
 export CARGO_TERM_COLOR ?= auto
 # CI builds everything once, so what a second build would gain from is left out.
@@ -29,6 +29,13 @@ test: setup ## All tests, on real Kafka and a real schema registry
 
 test-unit: setup ## Tests that need no Kafka
 	cargo test --workspace --locked --lib --bins
+
+test-matrix: setup ## The end-to-end suite under every placement and guarantee
+	@scripts/fetch-test-data.sh
+	@scripts/test-matrix.sh
+
+test-kills: setup ## 200 kills between the steps of transactions, staged and fused
+	KILLS=200 cargo test --locked --package prunella --test e2e -- --nocapture kills
 
 lint: lint-rust lint-deny lint-shell lint-deploy ## All quick checks
 

@@ -27,6 +27,8 @@ impl Broker {
         reaper::directory(&data);
         let mut config = LocalKafkaConfig::new(data);
         config.security = security;
+        // So that a killed member can be noticed within a second or two.
+        config.extra_properties.insert("group.min.session.timeout.ms".to_owned(), "1000".to_owned());
         // Room for records of 60 MB.
         config.heap = "640MiB".parse().expect("a size");
         let kafka = LocalKafka::start(config, &|progress| eprintln!("{progress}")).expect("the local Kafka starts");

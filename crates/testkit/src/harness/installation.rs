@@ -112,7 +112,14 @@ impl Installation {
 
     /// Some services; their topics have to exist.
     pub fn serve(&self, services: &[&str]) -> Prunella {
-        Prunella::start(self.command(&[&["serve"], services].concat()), self.next_log()).once_ready("serving")
+        self.serve_as(0, services)
+    }
+
+    /// The same, beside others of the same services: each has a slot of its own.
+    pub fn serve_as(&self, slot: u32, services: &[&str]) -> Prunella {
+        let mut command = self.command(&[&["serve"], services].concat());
+        command.env("PRUNELLA__PROCESSING__TRANSACTIONS__SLOT", slot.to_string());
+        Prunella::start(command, self.next_log()).once_ready("serving")
     }
 
     fn next_log(&self) -> PathBuf {

@@ -126,7 +126,7 @@ fn services_in_processes_of_their_own_and_one_of_them_killed() {
     let _steering = installation.serve(&["orchestrator", "extractor"]);
     let _mapping = installation.serve(&["transformer"]);
     let _remaining = installation.serve(&["validator"]);
-    let victim = installation.serve(&["validator", "transformer"]);
+    let victim = installation.serve_as(1, &["validator", "transformer"]);
     let run = installation.start_run("crash", &json!({ "shop": shop.base_url() }));
     wait_for_outputs(&installation, 300);
     victim.kill();

@@ -6,6 +6,7 @@ mod crash;
 mod demo;
 mod foreign_client;
 mod hostile;
+mod kills;
 mod main_path;
 mod real_data;
 mod registry;
