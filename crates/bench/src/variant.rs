@@ -1,0 +1,121 @@
+//! Ways to run the product, and the one place that knows which keys of its configuration select them.
+
+use std::fmt;
+
+use prunella_testkit::harness::Broker;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use prunella_testkit::harness::Installation;
+
+/// What the product promises when it is interrupted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Guarantee {
+    AtLeastOnce,
+    ExactlyOnce,
+}
+
+impl Guarantee {
+    pub const ALL: [Self; 2] = [Self::AtLeastOnce, Self::ExactlyOnce];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::AtLeastOnce => "at-least-once",
+            Self::ExactlyOnce => "exactly-once",
+        }
+    }
+}
+
+/// Whether stages hand over by records or in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Placement {
+    Staged,
+    Fused,
+}
+
+impl Placement {
+    const ALL: [Self; 2] = [Self::Staged, Self::Fused];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Staged => "staged",
+            Self::Fused => "fused",
+        }
+    }
+}
+
+/// A placement with a guarantee.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Variant {
+    pub placement: Placement,
+    pub guarantee: Guarantee,
+}
+
+impl fmt::Display for Variant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.placement.name(), self.guarantee.name())
+    }
+}
+
+/// A variable of the environment that sets a key of the configuration.
+type Setting = (&'static str, &'static str);
+
+fn guarantee_setting(guarantee: Guarantee) -> Setting {
+    ("PRUNELLA__PROCESSING__GUARANTEE", guarantee.name())
+}
+
+fn placement_setting(placement: Placement) -> Setting {
+    ("PRUNELLA__PLACEMENT", placement.name())
+}
+
+/// A variant that the binary at hand has.
+#[derive(Debug, Clone)]
+pub struct Mode {
+    pub variant: Variant,
+    pub environment: Vec<Setting>,
+}
+
+/// The variants that the binary has, and notes about those it does not have.
+///
+/// A binary without one of the keys has only that key's first value, and is run without the key.
+pub fn modes(broker: &Broker, binary: &str) -> (Vec<Mode>, Vec<String>) {
+    let accepts = |settings: &[Setting]| {
+        let mut installation = Installation::on(broker, binary, &json!({}));
+        for (name, value) in settings {
+            installation = installation.with_environment(name, value);
+        }
+        // Reads the configuration and changes nothing. Topics that are missing are a difference, not a refusal.
+        let answer = installation.cli(&["topics", "plan"]);
+        !answer.stderr.contains("unknown field") && !answer.stderr.contains("unknown variant")
+    };
+    let mut modes = Vec::new();
+    let mut notes = Vec::new();
+    let has_placement = accepts(&[placement_setting(Placement::Staged)]);
+    let has_guarantee = accepts(&[guarantee_setting(Guarantee::AtLeastOnce)]);
+    for placement in Placement::ALL {
+        for guarantee in Guarantee::ALL {
+            let variant = Variant { placement, guarantee };
+            let mut environment = Vec::new();
+            let mut missing = Vec::new();
+            match (has_placement, placement) {
+                (true, _) => environment.push(placement_setting(placement)),
+                (false, Placement::Staged) => {}
+                (false, Placement::Fused) => missing.push("placement"),
+            }
+            match (has_guarantee, guarantee) {
+                (true, _) => environment.push(guarantee_setting(guarantee)),
+                (false, Guarantee::AtLeastOnce) => {}
+                (false, Guarantee::ExactlyOnce) => missing.push("processing.guarantee"),
+            }
+            if !missing.is_empty() {
+                notes.push(format!("{variant}: this binary has no setting {}", missing.join(", ")));
+            } else if !accepts(&environment) {
+                notes.push(format!("{variant}: this binary refuses {environment:?}"));
+            } else {
+                modes.push(Mode { variant, environment });
+            }
+        }
+    }
+    (modes, notes)
+}
