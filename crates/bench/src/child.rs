@@ -10,24 +10,24 @@ use crate::error::{BenchError, Result};
 use crate::relay::Relay;
 
 /// A [`Relay`] in a process of its own. Killed when dropped.
-pub struct RelayProcess {
+pub(crate) struct RelayProcess {
     child: Child,
 }
 
 impl RelayProcess {
-    pub fn start(relay: &Relay) -> Result<Self> {
+    pub(crate) fn start(relay: &Relay) -> Result<Self> {
         let this = std::env::current_exe().map_err(BenchError::process("of this program"))?;
         let mut command = Command::new(this);
         command.arg("relay").arg(serde_json::to_string(relay)?).stdin(Stdio::piped());
         Ok(Self { child: command.spawn().map_err(BenchError::process("relay"))? })
     }
 
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// Lets it commit and leave its group.
-    pub fn stop(mut self) -> Result<()> {
+    pub(crate) fn stop(mut self) -> Result<()> {
         drop(self.child.stdin.take());
         let deadline = Instant::now() + PATIENCE;
         while self.child.try_wait().map_err(BenchError::process("relay"))?.is_none() {
@@ -40,7 +40,7 @@ impl RelayProcess {
     }
 
     /// `kill -9`.
-    pub fn kill(self) {
+    pub(crate) fn kill(self) {
         drop(self);
     }
 }
@@ -54,7 +54,7 @@ impl Drop for RelayProcess {
 }
 
 /// The other side: works until standard input is closed, which also happens when the starter dies.
-pub fn serve_relay(argument: &str) -> Result<()> {
+pub(crate) fn serve_relay(argument: &str) -> Result<()> {
     let relay: Relay = serde_json::from_str(argument)?;
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {

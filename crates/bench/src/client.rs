@@ -12,15 +12,15 @@ use rdkafka::{ClientContext, Offset, TopicPartitionList};
 
 use crate::error::{BenchError, Result};
 
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// How long a wait for Kafka sleeps between two looks: little beside a round trip, and it leaves the processor to the broker.
 const PAUSE: Duration = Duration::from_micros(50);
 
 /// Members that die are noticed this late, by baselines and product alike.
-pub const SESSION_TIMEOUT: &str = "6000";
+pub(crate) const SESSION_TIMEOUT: &str = "6000";
 
 /// A consumer with the settings of every baseline. Without a group it is for [`read_from`] alone.
-pub fn consumer(brokers: &str, group: Option<&str>) -> Result<BaseConsumer> {
+pub(crate) fn consumer(brokers: &str, group: Option<&str>) -> Result<BaseConsumer> {
     let mut config = ClientConfig::new();
     config
         .set("bootstrap.servers", brokers)
@@ -39,7 +39,7 @@ pub fn consumer(brokers: &str, group: Option<&str>) -> Result<BaseConsumer> {
 
 /// Keeps the first record that was not delivered.
 #[derive(Default)]
-pub struct Deliveries {
+pub(crate) struct Deliveries {
     failure: Mutex<Option<KafkaError>>,
 }
 
@@ -56,13 +56,13 @@ impl ProducerContext for Deliveries {
 }
 
 /// Writes records with `acks=all` and idempotence, and never calls `flush`, which takes up to 100 ms.
-pub struct Writer {
+pub(crate) struct Writer {
     producer: BaseProducer<Deliveries>,
 }
 
 impl Writer {
     /// With an id the producer is transactional and ready to begin.
-    pub fn new(brokers: &str, linger_ms: u32, transactional_id: Option<&str>) -> Result<Self> {
+    pub(crate) fn new(brokers: &str, linger_ms: u32, transactional_id: Option<&str>) -> Result<Self> {
         let mut config = ClientConfig::new();
         config
             .set("bootstrap.servers", brokers)
@@ -85,12 +85,12 @@ impl Writer {
         Ok(Self { producer })
     }
 
-    pub fn producer(&self) -> &BaseProducer<Deliveries> {
+    pub(crate) fn producer(&self) -> &BaseProducer<Deliveries> {
         &self.producer
     }
 
     /// Hands a record over; waits only for room in the queue.
-    pub fn send(&self, topic: &str, partition: Option<i32>, key: &[u8], value: &[u8]) -> Result<()> {
+    pub(crate) fn send(&self, topic: &str, partition: Option<i32>, key: &[u8], value: &[u8]) -> Result<()> {
         let mut record = BaseRecord::<[u8], [u8]>::to(topic).key(key).payload(value);
         record.partition = partition;
         loop {
@@ -107,17 +107,20 @@ impl Writer {
     }
 
     /// Takes delivery reports without waiting.
-    pub fn serve(&self) {
+    pub(crate) fn serve(&self) {
         self.producer.poll(Duration::ZERO);
     }
 
     /// Returns when all is delivered.
-    pub fn settle(&self) -> Result<()> {
+    pub(crate) fn settle(&self) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;
         while self.producer.in_flight_count() > 0 {
             self.serve();
             if Instant::now() > deadline {
-                return Err(BenchError::TooSlow { what: "delivery of records".to_owned(), seconds: PATIENCE.as_secs() });
+                return Err(BenchError::TooSlow {
+                    what: "delivery of records".to_owned(),
+                    seconds: PATIENCE.as_secs(),
+                });
             }
             std::thread::sleep(PAUSE);
         }
@@ -129,7 +132,7 @@ impl Writer {
 }
 
 /// Partitions of `topic` with their first offset and the one after the last.
-pub fn watermarks(consumer: &BaseConsumer, topic: &str) -> Result<Vec<(i32, i64, i64)>> {
+pub(crate) fn watermarks(consumer: &BaseConsumer, topic: &str) -> Result<Vec<(i32, i64, i64)>> {
     let metadata = consumer.fetch_metadata(Some(topic), PATIENCE)?;
     let partitions = metadata.topics().iter().flat_map(rdkafka::metadata::MetadataTopic::partitions);
     partitions
@@ -141,7 +144,7 @@ pub fn watermarks(consumer: &BaseConsumer, topic: &str) -> Result<Vec<(i32, i64,
 }
 
 /// Assigns all partitions of `topics`. [`Offset::End`] is made an offset at once, so that nothing written later is missed.
-pub fn read_from(consumer: &BaseConsumer, topics: &[&str], start: Offset) -> Result<()> {
+pub(crate) fn read_from(consumer: &BaseConsumer, topics: &[&str], start: Offset) -> Result<()> {
     let mut list = TopicPartitionList::new();
     for topic in topics {
         for (partition, low, high) in watermarks(consumer, topic)? {
@@ -155,7 +158,7 @@ pub fn read_from(consumer: &BaseConsumer, topics: &[&str], start: Offset) -> Res
 /// Records of `topic` that `group` has committed, over all partitions, and how many there are.
 ///
 /// `consumer` belongs to the group by its name alone: it has not joined it.
-pub fn progress(consumer: &BaseConsumer, ends: &[(i32, i64, i64)], topic: &str) -> Result<(i64, i64)> {
+pub(crate) fn progress(consumer: &BaseConsumer, ends: &[(i32, i64, i64)], topic: &str) -> Result<(i64, i64)> {
     let mut list = TopicPartitionList::new();
     for (partition, _, _) in ends {
         list.add_partition(topic, *partition);

@@ -10,8 +10,7 @@ const LAST_NAMES: [&str; 10] =
     ["Meier", "Schmidt", "O'Neil", "Garcia", "Nowak", "Øster", "Rossi", "Yılmaz", "van Dijk", "Weber"];
 const CITIES: [(&str, &str); 6] =
     [("Berlin", "DE"), ("Wien", "AT"), ("Zürich", "CH"), ("Paris", "FR"), ("Milano", "IT"), ("Kraków", "PL")];
-const STREETS: [&str; 6] =
-    ["Hauptstrasse", "Bahnhofstrasse", "Rue de Rivoli", "Via Roma", "Lindenallee", "Ringweg"];
+const STREETS: [&str; 6] = ["Hauptstrasse", "Bahnhofstrasse", "Rue de Rivoli", "Via Roma", "Lindenallee", "Ringweg"];
 const THINGS: [&str; 10] = [
     "Coffee grinder",
     "Desk lamp",
@@ -99,21 +98,21 @@ struct Meta {
 
 /// One document as it stands in a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Document {
+pub(crate) struct Document {
     /// `ORD-` and the number in seven digits: the key of its record.
-    pub key: String,
+    pub(crate) key: String,
     /// JSON text.
-    pub value: Vec<u8>,
+    pub(crate) value: Vec<u8>,
 }
 
 /// The documents from number 0 on, without end.
-pub struct Documents {
+pub(crate) struct Documents {
     random: Random,
     number: u64,
 }
 
 impl Documents {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { random: Random::new(SEED), number: 0 }
     }
 
@@ -186,12 +185,12 @@ impl Iterator for Documents {
 }
 
 /// The key of document `number`.
-pub fn order_id(number: u64) -> String {
+pub(crate) fn order_id(number: u64) -> String {
     format!("ORD-{number:07}")
 }
 
 /// The number in a key.
-pub fn order_number(key: &[u8]) -> Option<u64> {
+pub(crate) fn order_number(key: &[u8]) -> Option<u64> {
     std::str::from_utf8(key).ok()?.strip_prefix("ORD-")?.parse().ok()
 }
 

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use rdkafka::error::KafkaError;
 
-pub type Result<T> = std::result::Result<T, BenchError>;
+pub(crate) type Result<T> = std::result::Result<T, BenchError>;
 
 /// Why a benchmark could not be carried out.
 #[derive(Debug, thiserror::Error)]
@@ -28,11 +28,11 @@ pub enum BenchError {
 }
 
 impl BenchError {
-    pub fn file(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+    pub(crate) fn file(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         move |source| Self::File { path: path.into(), source }
     }
 
-    pub fn process(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+    pub(crate) fn process(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
         move |source| Self::Process { what: what.into(), source }
     }
 }

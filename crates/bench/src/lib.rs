@@ -4,23 +4,25 @@
 //! The product is the built binary and nothing else: processes, topics and a configuration.
 
 mod child;
+mod cli;
 mod client;
 mod documents;
 mod error;
+mod json;
+mod live_runs;
 mod load;
+mod parts;
+mod product;
 mod random;
 mod relay;
 mod results;
 mod sheet;
+mod targets;
 mod usage;
 mod variant;
+mod verify;
 mod work;
+mod workflows;
 
-pub use child::{RelayProcess, serve_relay};
-pub use documents::{Document, Documents, order_id, order_number};
-pub use error::{BenchError, Result};
-pub use load::{Measured, Target, closed_loop, paced};
-pub use relay::Relay;
-pub use results::Report;
-pub use sheet::{Figure, Row, Sheet, Unit};
-pub use variant::{Guarantee, Mode, Placement, Variant};
+pub use cli::{Cli, run};
+pub use error::BenchError;

@@ -12,16 +12,16 @@ const STUCK: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(20);
 
 /// Something that is given numbered pieces of work and reports those that are done.
-pub trait Target {
+pub(crate) trait Target {
     fn start(&mut self, number: u64) -> Result<()>;
     /// A piece that is done, waiting at most `wait`.
     fn next_done(&mut self, wait: Duration) -> Result<Option<u64>>;
 }
 
 /// Latencies with three digits, in microseconds.
-pub struct Measured {
+pub(crate) struct Measured {
     latencies: Histogram<u64>,
-    pub elapsed: Duration,
+    pub(crate) elapsed: Duration,
 }
 
 impl Measured {
@@ -33,12 +33,12 @@ impl Measured {
         self.latencies.saturating_record(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX));
     }
 
-    pub fn per_second(&self) -> f64 {
+    pub(crate) fn per_second(&self) -> f64 {
         self.latencies.len() as f64 / self.elapsed.as_secs_f64()
     }
 
     /// In milliseconds; `quantile` is between 0 and 1.
-    pub fn latency(&self, quantile: f64) -> f64 {
+    pub(crate) fn latency(&self, quantile: f64) -> f64 {
         self.latencies.value_at_quantile(quantile) as f64 / 1000.0
     }
 }
@@ -47,25 +47,74 @@ fn stuck(done: u64, of: u64) -> BenchError {
     BenchError::TooSlow { what: format!("progress; {done} of {of} are done"), seconds: STUCK.as_secs() }
 }
 
-/// Keeps `concurrency` pieces in flight until the pieces of `numbers` are done.
-pub fn closed_loop(target: &mut dyn Target, numbers: std::ops::Range<u64>, concurrency: usize) -> Result<Measured> {
-    let mut measured = Measured::new()?;
-    let (mut waiting, total) = (numbers.clone(), numbers.end - numbers.start);
-    let mut in_flight: HashMap<u64, Instant> = HashMap::with_capacity(concurrency);
-    let (began, mut done, mut last) = (Instant::now(), 0, Instant::now());
-    while done < total {
-        while in_flight.len() < concurrency
-            && let Some(number) = waiting.next()
+/// Keeps a number of pieces in flight, for as long as it is driven.
+pub(crate) struct Flow {
+    concurrency: usize,
+    waiting: std::ops::Range<u64>,
+    in_flight: HashMap<u64, Instant>,
+    done: u64,
+    last: Instant,
+}
+
+impl Flow {
+    pub(crate) fn new(numbers: std::ops::Range<u64>, concurrency: usize) -> Self {
+        let in_flight = HashMap::with_capacity(concurrency);
+        Self { concurrency, waiting: numbers, in_flight, done: 0, last: Instant::now() }
+    }
+
+    /// Pieces that are done.
+    pub(crate) fn done(&self) -> u64 {
+        self.done
+    }
+
+    /// Pieces that are started and not done.
+    pub(crate) fn in_flight(&self) -> Vec<u64> {
+        self.in_flight.keys().copied().collect()
+    }
+
+    pub(crate) fn is_in_flight(&self, number: u64) -> bool {
+        self.in_flight.contains_key(&number)
+    }
+
+    /// Starts no more pieces.
+    pub(crate) fn close(&mut self) {
+        self.waiting = 0..0;
+    }
+
+    /// Starts what may be started and takes one piece that is done, with its latency.
+    pub(crate) fn drive(&mut self, target: &mut dyn Target) -> Result<Option<Duration>> {
+        while self.in_flight.len() < self.concurrency
+            && let Some(number) = self.waiting.next()
         {
-            in_flight.insert(number, Instant::now());
+            self.in_flight.insert(number, Instant::now());
             target.start(number)?;
         }
-        if let Some(number) = target.next_done(POLL)? {
-            let Some(started) = in_flight.remove(&number) else { continue };
-            measured.took(started.elapsed());
-            (done, last) = (done + 1, Instant::now());
-        } else if last.elapsed() > STUCK {
-            return Err(stuck(done, total));
+        let finished = target.next_done(POLL)?.and_then(|number| self.in_flight.remove(&number));
+        if let Some(started) = finished {
+            self.done += 1;
+            self.last = Instant::now();
+            return Ok(Some(started.elapsed()));
+        }
+        if self.last.elapsed() > STUCK && !self.in_flight.is_empty() {
+            return Err(stuck(self.done, self.done + self.in_flight.len() as u64));
+        }
+        Ok(None)
+    }
+}
+
+/// Keeps `concurrency` pieces in flight until the pieces of `numbers` are done.
+pub(crate) fn closed_loop(
+    target: &mut dyn Target,
+    numbers: std::ops::Range<u64>,
+    concurrency: usize,
+) -> Result<Measured> {
+    let mut measured = Measured::new()?;
+    let total = numbers.end - numbers.start;
+    let mut flow = Flow::new(numbers, concurrency);
+    let began = Instant::now();
+    while flow.done() < total {
+        if let Some(latency) = flow.drive(target)? {
+            measured.took(latency);
         }
     }
     measured.elapsed = began.elapsed();
@@ -74,7 +123,7 @@ pub fn closed_loop(target: &mut dyn Target, numbers: std::ops::Range<u64>, concu
 
 /// Starts the pieces of `numbers` at a steady rate, whatever comes back. Latency counts from the time a piece was due, so that a
 /// stall is seen by all that it delays.
-pub fn paced(target: &mut dyn Target, numbers: std::ops::Range<u64>, per_second: f64) -> Result<Measured> {
+pub(crate) fn paced(target: &mut dyn Target, numbers: std::ops::Range<u64>, per_second: f64) -> Result<Measured> {
     let mut measured = Measured::new()?;
     let (first, total) = (numbers.start, numbers.end - numbers.start);
     let began = Instant::now();

@@ -24,24 +24,24 @@ const IDLE_POLL: Duration = Duration::from_millis(50);
 
 /// What a relay does. Handed to its process as one argument.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Relay {
-    pub brokers: String,
-    pub group: String,
-    pub from: String,
-    pub to: String,
+pub(crate) struct Relay {
+    pub(crate) brokers: String,
+    pub(crate) group: String,
+    pub(crate) from: String,
+    pub(crate) to: String,
     /// Two records of 400 bytes are written there for each record.
-    pub state: Option<String>,
-    pub guarantee: Guarantee,
-    pub linger_ms: u32,
+    pub(crate) state: Option<String>,
+    pub(crate) guarantee: Guarantee,
+    pub(crate) linger_ms: u32,
     /// A batch is closed when it has this many records …
-    pub batch_records: usize,
+    pub(crate) batch_records: usize,
     /// … or is this old; zero closes it as soon as no record is at hand.
-    pub batch_millis: u64,
+    pub(crate) batch_millis: u64,
 }
 
 impl Relay {
     /// One output and two state records per record, up to 500 records per commit.
-    pub fn hop(brokers: &str, name: &str, guarantee: Guarantee) -> Self {
+    pub(crate) fn hop(brokers: &str, name: &str, guarantee: Guarantee) -> Self {
         Self {
             brokers: brokers.to_owned(),
             group: format!("{name}-group"),
@@ -56,7 +56,7 @@ impl Relay {
     }
 
     /// Records as they are, a commit every 100 ms.
-    pub fn copy(brokers: &str, group: &str, from: &str, to: &str, guarantee: Guarantee) -> Self {
+    pub(crate) fn copy(brokers: &str, group: &str, from: &str, to: &str, guarantee: Guarantee) -> Self {
         Self {
             brokers: brokers.to_owned(),
             group: group.to_owned(),
@@ -72,7 +72,7 @@ impl Relay {
 
     /// Works until `stop` is set. After any error clients are made anew: librdkafka does not tell what became of a
     /// transaction whose end was not confirmed.
-    pub fn run(&self, stop: &AtomicBool) -> Result<()> {
+    pub(crate) fn run(&self, stop: &AtomicBool) -> Result<()> {
         while !stop.load(Ordering::Relaxed) {
             if let Err(error) = self.session(stop) {
                 eprintln!("relay {}: {error}; starting over", self.group);

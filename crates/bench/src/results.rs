@@ -10,14 +10,14 @@ use crate::sheet::{Figure, Row};
 
 /// What a part has to say.
 #[derive(Default)]
-pub struct Report {
-    pub rows: Vec<Row>,
+pub(crate) struct Report {
+    pub(crate) rows: Vec<Row>,
     /// What could not be measured, and why.
-    pub notes: Vec<String>,
+    pub(crate) notes: Vec<String>,
 }
 
 impl Report {
-    pub fn print(&self, title: &str) {
+    pub(crate) fn print(&self, title: &str) {
         let mut table = Table::new();
         table.load_preset(presets::UTF8_FULL_CONDENSED);
         table.set_header([title, "value", "unit", "baseline", "ratio", "spread", "against", "rounds"]);
@@ -46,7 +46,7 @@ impl Report {
     }
 
     /// Puts the figures into the file: those of the same name are replaced, the others stay.
-    pub fn merge_into(&self, path: &Path) -> Result<()> {
+    pub(crate) fn merge_into(&self, path: &Path) -> Result<()> {
         let mut figures: Vec<Figure> = match fs::read(path) {
             Ok(bytes) => serde_json::from_slice(&bytes)?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),

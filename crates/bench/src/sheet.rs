@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Unit {
+pub(crate) enum Unit {
     #[serde(rename = "records/s")]
     RecordsPerSecond,
     #[serde(rename = "runs/s")]
@@ -24,7 +24,7 @@ pub enum Unit {
 }
 
 impl Unit {
-    pub fn symbol(self) -> &'static str {
+    pub(crate) fn symbol(self) -> &'static str {
         match self {
             Self::RecordsPerSecond => "records/s",
             Self::RunsPerSecond => "runs/s",
@@ -40,26 +40,26 @@ impl Unit {
 
 /// One line of `results.json`. Without a baseline a figure is one itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Figure {
-    pub name: String,
+pub(crate) struct Figure {
+    pub(crate) name: String,
     /// Median over the rounds.
-    pub value: f64,
-    pub unit: Unit,
+    pub(crate) value: f64,
+    pub(crate) unit: Unit,
     /// Median of the baseline over the rounds.
-    pub baseline: Option<f64>,
+    pub(crate) baseline: Option<f64>,
     /// Median over the rounds of value / baseline.
-    pub ratio: Option<f64>,
+    pub(crate) ratio: Option<f64>,
 }
 
 /// A figure with how far its rounds lie apart.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Row {
-    pub figure: Figure,
+pub(crate) struct Row {
+    pub(crate) figure: Figure,
     /// Name of the baseline.
-    pub against: Option<String>,
+    pub(crate) against: Option<String>,
     /// Smallest and largest of the ratios, or of the values without a baseline.
-    pub spread: (f64, f64),
-    pub rounds: usize,
+    pub(crate) spread: (f64, f64),
+    pub(crate) rounds: usize,
 }
 
 struct Series {
@@ -70,23 +70,23 @@ struct Series {
 
 /// What a part has measured so far. Value and baseline of one round have the same place in their series.
 #[derive(Default)]
-pub struct Sheet {
+pub(crate) struct Sheet {
     series: IndexMap<String, Series>,
 }
 
 impl Sheet {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
     /// Adds the figure of one round.
-    pub fn add(&mut self, name: impl Into<String>, unit: Unit, against: Option<&str>, value: f64) {
+    pub(crate) fn add(&mut self, name: impl Into<String>, unit: Unit, against: Option<&str>, value: f64) {
         let new = || Series { unit, against: against.map(ToOwned::to_owned), values: Vec::new() };
         self.series.entry(name.into()).or_insert_with(new).values.push(value);
     }
 
     /// One row per figure, in the order in which they first came.
-    pub fn rows(&self) -> Vec<Row> {
+    pub(crate) fn rows(&self) -> Vec<Row> {
         self.series.iter().filter_map(|(name, series)| self.row(name, series)).collect()
     }
 

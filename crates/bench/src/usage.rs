@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::error::{BenchError, Result};
 
 /// Processor time of all threads of a process so far, user and system.
-pub fn cpu_time(process: u32) -> Result<Duration> {
+pub(crate) fn cpu_time(process: u32) -> Result<Duration> {
     let path = format!("/proc/{process}/stat");
     let text = fs::read_to_string(&path).map_err(BenchError::file(&path))?;
     let ticks = cpu_ticks(&text).ok_or_else(|| BenchError::Wrong(format!("{path} has another form")))?;
@@ -14,7 +14,7 @@ pub fn cpu_time(process: u32) -> Result<Duration> {
 }
 
 /// Most memory that a process ever held, in MiB.
-pub fn peak_memory(process: u32) -> Result<f64> {
+pub(crate) fn peak_memory(process: u32) -> Result<f64> {
     let path = format!("/proc/{process}/status");
     let text = fs::read_to_string(&path).map_err(BenchError::file(&path))?;
     let kibibytes = text.lines().find_map(|line| line.strip_prefix("VmHWM:")).and_then(|rest| {

@@ -11,15 +11,15 @@ use prunella_testkit::harness::Installation;
 /// What the product promises when it is interrupted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Guarantee {
+pub(crate) enum Guarantee {
     AtLeastOnce,
     ExactlyOnce,
 }
 
 impl Guarantee {
-    pub const ALL: [Self; 2] = [Self::AtLeastOnce, Self::ExactlyOnce];
+    pub(crate) const ALL: [Self; 2] = [Self::AtLeastOnce, Self::ExactlyOnce];
 
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::AtLeastOnce => "at-least-once",
             Self::ExactlyOnce => "exactly-once",
@@ -29,7 +29,7 @@ impl Guarantee {
 
 /// Whether stages hand over by records or in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Placement {
+pub(crate) enum Placement {
     Staged,
     Fused,
 }
@@ -47,9 +47,9 @@ impl Placement {
 
 /// A placement with a guarantee.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Variant {
-    pub placement: Placement,
-    pub guarantee: Guarantee,
+pub(crate) struct Variant {
+    pub(crate) placement: Placement,
+    pub(crate) guarantee: Guarantee,
 }
 
 impl fmt::Display for Variant {
@@ -71,15 +71,15 @@ fn placement_setting(placement: Placement) -> Setting {
 
 /// A variant that the binary at hand has.
 #[derive(Debug, Clone)]
-pub struct Mode {
-    pub variant: Variant,
-    pub environment: Vec<Setting>,
+pub(crate) struct Mode {
+    pub(crate) variant: Variant,
+    pub(crate) environment: Vec<Setting>,
 }
 
 /// The variants that the binary has, and notes about those it does not have.
 ///
 /// A binary without one of the keys has only that key's first value, and is run without the key.
-pub fn modes(broker: &Broker, binary: &str) -> (Vec<Mode>, Vec<String>) {
+pub(crate) fn modes(broker: &Broker, binary: &str) -> (Vec<Mode>, Vec<String>) {
     let accepts = |settings: &[Setting]| {
         let mut installation = Installation::on(broker, binary, &json!({}));
         for (name, value) in settings {
