@@ -9,6 +9,8 @@ use crate::error::{BenchError, Result};
 
 /// The longest time without any progress before a measurement is given up.
 const STUCK: Duration = Duration::from_secs(60);
+/// In microseconds: an hour.
+const LONGEST_LATENCY: u64 = 3_600_000_000;
 const POLL: Duration = Duration::from_millis(20);
 
 /// Something that is given numbered pieces of work and reports those that are done.
@@ -26,7 +28,7 @@ pub(crate) struct Measured {
 
 impl Measured {
     fn new() -> Result<Self> {
-        Ok(Self { latencies: Histogram::new(3)?, elapsed: Duration::ZERO })
+        Ok(Self { latencies: Histogram::new_with_bounds(1, LONGEST_LATENCY, 3)?, elapsed: Duration::ZERO })
     }
 
     fn took(&mut self, latency: Duration) {
@@ -191,5 +193,13 @@ mod tests {
         let measured = paced(&mut queue, 5..25, 1000.0).expect("done");
         assert_eq!(measured.latencies.len(), 20);
         assert!(measured.elapsed >= Duration::from_millis(19), "{:?}", measured.elapsed);
+    }
+
+    #[test]
+    fn quantiles_are_in_milliseconds() {
+        let mut measured = Measured::new().expect("bounds");
+        (1..=100).for_each(|millis| measured.took(Duration::from_millis(millis)));
+        assert!((measured.latency(0.5) - 50.0).abs() < 0.5, "{}", measured.latency(0.5));
+        assert!((measured.latency(0.99) - 99.0).abs() < 0.5, "{}", measured.latency(0.99));
     }
 }
