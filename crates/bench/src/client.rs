@@ -37,6 +37,14 @@ pub(crate) fn consumer(brokers: &str, group: Option<&str>) -> Result<BaseConsume
     Ok(config.create()?)
 }
 
+/// Looks at the offsets of a group without joining it. Offsets that a transaction holds back are seen as they were before; a
+/// reader of committed records would wait for its end.
+pub(crate) fn observer(brokers: &str, group: &str) -> Result<BaseConsumer> {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", brokers).set("group.id", group).set("enable.auto.commit", "false");
+    Ok(config.set("isolation.level", "read_uncommitted").create()?)
+}
+
 /// Keeps the first record that was not delivered.
 #[derive(Default)]
 pub(crate) struct Deliveries {
@@ -157,13 +165,13 @@ pub(crate) fn read_from(consumer: &BaseConsumer, topics: &[&str], start: Offset)
 
 /// Records of `topic` that `group` has committed, over all partitions, and how many there are.
 ///
-/// `consumer` belongs to the group by its name alone: it has not joined it.
-pub(crate) fn progress(consumer: &BaseConsumer, ends: &[(i32, i64, i64)], topic: &str) -> Result<(i64, i64)> {
+/// `observer` is one of [`observer`].
+pub(crate) fn progress(observer: &BaseConsumer, ends: &[(i32, i64, i64)], topic: &str) -> Result<(i64, i64)> {
     let mut list = TopicPartitionList::new();
     for (partition, _, _) in ends {
         list.add_partition(topic, *partition);
     }
-    let committed = consumer.committed_offsets(list, PATIENCE)?;
+    let committed = observer.committed_offsets(list, PATIENCE)?;
     let done = ends.iter().map(|(partition, low, _)| {
         match committed.find_partition(topic, *partition).map(|element| element.offset()) {
             Some(Offset::Offset(next)) => next - low,

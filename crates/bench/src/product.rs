@@ -38,7 +38,9 @@ impl Product {
     pub(crate) fn refuses(&self, text: &str) -> Option<String> {
         let path = self.installation.write("probe.yaml", text);
         let answer = self.installation.cli(&["validate", &path.display().to_string()]);
-        (answer.status != Some(0)).then(|| format!("{}{}", answer.stdout, answer.stderr).trim().to_owned())
+        let message = |answer: &serde_json::Value| Some(answer["problems"][0]["message"].as_str()?.to_owned());
+        let first = || serde_json::from_str(&answer.stdout).ok().and_then(|answer| message(&answer));
+        (answer.status != Some(0)).then(|| first().unwrap_or_else(|| answer.stderr.trim().to_owned()))
     }
 
     /// One process with everything that runs need.

@@ -62,7 +62,10 @@ fn one_round(
     let brokers = broker.bootstrap_servers();
     let (name, state) = (format!("restore/{}/{live}", mode.variant), product.topic("state.runs"));
     let baseline = format!("{name}/read");
-    sheet.add(&baseline, Unit::Seconds, None, read_whole(&brokers, &state)?.as_secs_f64());
+    let (took, bytes) = read_whole(&brokers, &state)?;
+    sheet.add(&baseline, Unit::Seconds, None, took.as_secs_f64());
+    let size = format!("{name}/size");
+    sheet.add(&size, Unit::Mebibytes, None, bytes as f64 / 1_048_576.0);
 
     let observer = consumer(&brokers, None)?;
     read_from(&observer, &[&state], Offset::End)?;
@@ -76,7 +79,7 @@ fn one_round(
     let process = product.serve();
     wait_for_all_homes(&observer, settings.partitions)?;
     sheet.add(format!("{name}/time"), Unit::Seconds, Some(&baseline), began.elapsed().as_secs_f64());
-    sheet.add(format!("{name}/memory"), Unit::Mebibytes, None, peak_memory(process.pid())?);
+    sheet.add(format!("{name}/memory"), Unit::Mebibytes, Some(&size), peak_memory(process.pid())?);
     process.terminate(PATIENCE);
     Ok(())
 }
@@ -101,15 +104,16 @@ fn wait_for_all_homes(observer: &BaseConsumer, homes: i32) -> Result<()> {
     Ok(())
 }
 
-/// The baseline: the same records by a consumer that does nothing with them.
-fn read_whole(brokers: &str, topic: &str) -> Result<Duration> {
+/// The baseline: the same records by a consumer that does nothing with them, and the bytes of their keys and values.
+fn read_whole(brokers: &str, topic: &str) -> Result<(Duration, usize)> {
     let began = Instant::now();
     let consumer = consumer(brokers, None)?;
     read_from(&consumer, &[topic], Offset::Beginning)?;
     let mut open = consumer.assignment()?.count();
+    let mut bytes = 0;
     while open > 0 {
         match consumer.poll(PATIENCE) {
-            Some(Ok(_)) => {}
+            Some(Ok(message)) => bytes += message.key_len() + message.payload_len(),
             Some(Err(KafkaError::PartitionEOF(_))) => open -= 1,
             Some(Err(error)) => return Err(error.into()),
             None => {
@@ -117,5 +121,5 @@ fn read_whole(brokers: &str, topic: &str) -> Result<Duration> {
             }
         }
     }
-    Ok(began.elapsed())
+    Ok((began.elapsed(), bytes))
 }

@@ -132,10 +132,9 @@ impl<'a> Fleet<'a> {
         if self.members.len() > 1
             && let Some(member) = self.members.pop()
         {
-            let pending = self.flow.in_flight();
             let began = Instant::now();
             member.kill();
-            self.settled(began, &pending, "killed")?;
+            self.settled(began, "killed")?;
         }
         // Whatever was started has to come out: the load counts each piece, and gives up when one is missing.
         self.flow.close();
@@ -146,37 +145,38 @@ impl<'a> Fleet<'a> {
     }
 
     fn grow_to(&mut self, processes: usize) -> Result<()> {
-        let pending = self.flow.in_flight();
         let began = Instant::now();
         while self.members.len() < processes {
             self.members.push((self.start)()?);
         }
-        self.settled(began, &pending, &format!("grown-to-{processes}"))
+        self.settled(began, &format!("grown-to-{processes}"))
     }
 
-    /// Waits until the groups are stable and everything that was in flight at the event is done.
-    fn settled(&mut self, began: Instant, pending: &[u64], event: &str) -> Result<()> {
-        let (mut stable, mut flowing, mut looked) = (None, None, Instant::now());
-        let before = self.flow.done();
-        while stable.is_none() || flowing.is_none() {
-            self.flow.drive(self.target)?;
-            let all_done = !pending.iter().any(|number| self.flow.is_in_flight(*number));
-            if flowing.is_none() && all_done && self.flow.done() > before {
-                flowing = Some(began.elapsed());
-            }
-            if stable.is_none() && looked.elapsed() >= LOOK {
+    /// Waits until the groups are stable, and then until everything that was in flight at that moment is done: pieces that a
+    /// dead process held among them.
+    fn settled(&mut self, began: Instant, event: &str) -> Result<()> {
+        let mut looked = Instant::now();
+        loop {
+            if looked.elapsed() >= LOOK {
+                if self.is_stable()? {
+                    break;
+                }
                 looked = Instant::now();
-                stable = self.is_stable()?.then(|| began.elapsed());
             }
-            if began.elapsed() > PATIENCE {
-                let what = format!("{event}: stable {stable:?}, flowing {flowing:?}");
-                return Err(BenchError::TooSlow { what, seconds: PATIENCE.as_secs() });
-            }
+            self.flow.drive(self.target)?;
+            in_time(began, || format!("{event}: the groups are stable"))?;
         }
-        for (figure, took) in [("stable", stable), ("flowing", flowing)] {
-            let seconds = took.unwrap_or_default().as_secs_f64();
-            self.figures.add(&format!("{event}/{figure}"), Unit::Seconds, seconds);
+        self.figures.add(&format!("{event}/stable"), Unit::Seconds, began.elapsed().as_secs_f64());
+        let (pending, before) = (self.flow.in_flight(), self.flow.done());
+        let open = |flow: &Flow| pending.iter().filter(|number| flow.is_in_flight(**number)).count();
+        while open(&self.flow) > 0 {
+            self.flow.drive(self.target)?;
+            in_time(began, || {
+                let (left, others) = (open(&self.flow), self.flow.done() - before);
+                format!("{event}: all pieces are done; {left} of {} are not, {others} others are", pending.len())
+            })?;
         }
+        self.figures.add(&format!("{event}/flowing"), Unit::Seconds, began.elapsed().as_secs_f64());
         Ok(())
     }
 
@@ -197,4 +197,11 @@ impl<'a> Fleet<'a> {
         }
         Ok((self.flow.done() - before) as f64 / began.elapsed().as_secs_f64())
     }
+}
+
+fn in_time(began: Instant, what: impl Fn() -> String) -> Result<()> {
+    if began.elapsed() > PATIENCE {
+        return Err(BenchError::TooSlow { what: what(), seconds: PATIENCE.as_secs() });
+    }
+    Ok(())
 }

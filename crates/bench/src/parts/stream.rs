@@ -8,7 +8,7 @@ use rdkafka::consumer::{CommitMode, Consumer};
 
 use crate::child::RelayProcess;
 use crate::cli::{self, Settings};
-use crate::client::{PATIENCE, Writer, consumer, progress, watermarks};
+use crate::client::{PATIENCE, Writer, observer, progress, watermarks};
 use crate::documents::Documents;
 use crate::error::{BenchError, Result};
 use crate::load::{closed_loop, paced};
@@ -206,7 +206,7 @@ impl Window {
 }
 
 fn measure(brokers: &str, group: &str, process: u32) -> Result<Window> {
-    let observer = consumer(brokers, Some(group))?;
+    let observer = observer(brokers, group)?;
     let ends = watermarks(&observer, LOAD)?;
     let mut began: Option<(i64, Instant, Duration)> = None;
     let (mut last, mut moved) = (0, Instant::now());
@@ -232,7 +232,7 @@ fn measure(brokers: &str, group: &str, process: u32) -> Result<Window> {
 
 /// Puts a group that has no members back to the beginning, as an operator would.
 fn rewind(brokers: &str, group: &str, topic: &str) -> Result<()> {
-    let observer = consumer(brokers, Some(group))?;
+    let observer = observer(brokers, group)?;
     let mut list = rdkafka::TopicPartitionList::new();
     for (partition, low, _) in watermarks(&observer, topic)? {
         list.add_partition_offset(topic, partition, Offset::Offset(low))?;
