@@ -110,7 +110,8 @@ impl Settings {
     }
 }
 
-type Part = fn(&Settings) -> Result<Report>;
+/// Adds to the report as it goes, so that what was measured before an error is kept.
+type Part = fn(&Settings, &mut Report) -> Result<()>;
 
 const STREAM: (&str, Part) = ("stream", parts::stream);
 const RUNS: (&str, Part) = ("runs", parts::runs);
@@ -120,7 +121,7 @@ const GROWTH: (&str, Part) = ("growth", parts::growth);
 const INSTRUCTIONS: (&str, Part) = ("instructions", parts::instructions);
 
 /// # Errors
-/// [`BenchError`] when a part could not be carried out; parts before it have written their figures.
+/// The first [`BenchError`] of a part. The figures that were measured are written all the same, and the other parts are carried out.
 pub fn run(cli: Cli) -> Result<()> {
     let (parts, settings): (&[(&str, Part)], Settings) = match cli.command {
         Command::All(settings) => (&[INSTRUCTIONS, STREAM, RUNS, GROWTH, SCALE, RESTORE], settings),
@@ -133,14 +134,20 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Relay { relay } => return serve_relay(&relay),
         Command::HotPath { what, repeats } => return parts::hot_path(what, repeats),
     };
+    let mut outcome = Ok(());
     for (name, part) in parts {
         let began = Instant::now();
-        let report = part(&settings)?;
+        let mut report = Report::default();
+        let carried_out = part(&settings, &mut report);
+        if let Err(error) = &carried_out {
+            report.notes.push(format!("{name} ended early: {error}"));
+        }
         report.print(name);
         report.merge_into(&settings.results)?;
         eprintln!("{name} took {:.0} s; figures are in {}", began.elapsed().as_secs_f64(), settings.results.display());
+        outcome = outcome.and(carried_out);
     }
-    Ok(())
+    outcome
 }
 
 /// A broker for one part, so that no part pays for the records of another.

@@ -18,6 +18,10 @@ pub(crate) trait Target {
     fn start(&mut self, number: u64) -> Result<()>;
     /// A piece that is done, waiting at most `wait`.
     fn next_done(&mut self, wait: Duration) -> Result<Option<u64>>;
+    /// What is known of a piece that is not done, for the message about it.
+    fn known(&self, number: u64) -> String {
+        format!("{number}")
+    }
 }
 
 /// Latencies with three digits, in microseconds.

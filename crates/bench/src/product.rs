@@ -11,6 +11,7 @@ const SERVICES: [&str; 4] = ["orchestrator", "extractor", "transformer", "valida
 
 pub(crate) struct Product {
     installation: Installation,
+    slot_key: Option<&'static str>,
 }
 
 impl Product {
@@ -26,7 +27,7 @@ impl Product {
             installation = installation.with_environment(name, value);
         }
         installation.cli(&["topics", "apply"]).exits_with(0);
-        Self { installation }
+        Self { installation, slot_key: mode.slot_key }
     }
 
     /// Makes a workflow or stream live.
@@ -43,9 +44,10 @@ impl Product {
         (answer.status != Some(0)).then(|| first().unwrap_or_else(|| answer.stderr.trim().to_owned()))
     }
 
-    /// One process with everything that runs need.
-    pub(crate) fn serve(&self) -> Prunella {
-        self.installation.serve(&SERVICES)
+    /// One process with everything that runs need, the `slot`-th of those that run at the same time.
+    pub(crate) fn serve(&self, slot: usize) -> Prunella {
+        let environment: Vec<_> = self.slot_key.iter().map(|key| (*key, slot.to_string())).collect();
+        self.installation.serve_with(&SERVICES, &environment)
     }
 
     /// One process with every service there is, under whatever name.

@@ -6,13 +6,13 @@ use std::path::Path;
 use comfy_table::{CellAlignment, Table, presets};
 
 use crate::error::{BenchError, Result};
-use crate::sheet::{Figure, Row};
+use crate::sheet::{Figure, Sheet};
 
 /// What a part has to say.
 #[derive(Default)]
 pub(crate) struct Report {
-    pub(crate) rows: Vec<Row>,
-    /// What could not be measured, and why.
+    pub(crate) sheet: Sheet,
+    /// What could not be measured, or was not as it should be.
     pub(crate) notes: Vec<String>,
 }
 
@@ -21,7 +21,7 @@ impl Report {
         let mut table = Table::new();
         table.load_preset(presets::UTF8_FULL_CONDENSED);
         table.set_header([title, "value", "unit", "baseline", "ratio", "spread", "against", "rounds"]);
-        for row in &self.rows {
+        for row in self.sheet.rows() {
             let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), shown);
             table.add_row([
                 row.figure.name.clone(),
@@ -41,7 +41,7 @@ impl Report {
         }
         println!("{table}");
         for note in &self.notes {
-            println!("not measured: {note}");
+            println!("note: {note}");
         }
     }
 
@@ -52,8 +52,9 @@ impl Report {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(BenchError::file(path)(error)),
         };
-        figures.retain(|figure| !self.rows.iter().any(|row| row.figure.name == figure.name));
-        figures.extend(self.rows.iter().map(|row| row.figure.clone()));
+        let rows = self.sheet.rows();
+        figures.retain(|figure| !rows.iter().any(|row| row.figure.name == figure.name));
+        figures.extend(rows.into_iter().map(|row| row.figure));
         if let Some(directory) = path.parent() {
             fs::create_dir_all(directory).map_err(BenchError::file(directory))?;
         }
@@ -74,12 +75,12 @@ fn shown(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sheet::{Sheet, Unit};
+    use crate::sheet::Unit;
 
     fn report(name: &str, value: f64) -> Report {
-        let mut sheet = Sheet::new();
+        let mut sheet = Sheet::default();
         sheet.add(name, Unit::Seconds, None, value);
-        Report { rows: sheet.rows(), notes: Vec::new() }
+        Report { sheet, notes: Vec::new() }
     }
 
     #[test]

@@ -75,10 +75,6 @@ pub(crate) struct Sheet {
 }
 
 impl Sheet {
-    pub(crate) fn new() -> Self {
-        Self::default()
-    }
-
     /// Adds the figure of one round.
     pub(crate) fn add(&mut self, name: impl Into<String>, unit: Unit, against: Option<&str>, value: f64) {
         let new = || Series { unit, against: against.map(ToOwned::to_owned), values: Vec::new() };
@@ -133,7 +129,7 @@ mod tests {
 
     #[test]
     fn a_ratio_is_the_median_of_the_ratios_of_each_round() {
-        let mut sheet = Sheet::new();
+        let mut sheet = Sheet::default();
         // The machine is twice as slow in the second round; the ratio does not see it.
         for (baseline, product) in [(100.0, 50.0), (50.0, 25.0), (110.0, 66.0)] {
             sheet.add("copy", Unit::RecordsPerSecond, None, baseline);
@@ -150,7 +146,7 @@ mod tests {
 
     #[test]
     fn a_figure_whose_baseline_is_missing_stands_without_ratio() {
-        let mut sheet = Sheet::new();
+        let mut sheet = Sheet::default();
         sheet.add("product", Unit::Milliseconds, Some("hop"), 4.0);
         sheet.add("product", Unit::Milliseconds, Some("hop"), 6.0);
         let row = &sheet.rows()[0];

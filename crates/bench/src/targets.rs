@@ -190,4 +190,11 @@ impl Target for RunTarget {
         self.take(&message)?;
         Ok(self.done.pop_front())
     }
+
+    fn known(&self, number: u64) -> String {
+        match self.runs.iter().find(|(_, known)| known.number == Some(number)) {
+            Some((run, known)) => format!("{number}: run {run}, {} outputs, ended: {}", known.outputs, known.ended),
+            None => format!("{number}: no output"),
+        }
+    }
 }

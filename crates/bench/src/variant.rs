@@ -2,11 +2,9 @@
 
 use std::fmt;
 
-use prunella_testkit::harness::Broker;
+use prunella_testkit::harness::{Broker, Installation};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-
-use prunella_testkit::harness::Installation;
 
 /// What the product promises when it is interrupted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -61,12 +59,18 @@ impl fmt::Display for Variant {
 /// A variable of the environment that sets a key of the configuration.
 type Setting = (&'static str, &'static str);
 
-fn guarantee_setting(guarantee: Guarantee) -> Setting {
-    ("PRUNELLA__PROCESSING__GUARANTEE", guarantee.name())
+/// The same guarantee for every service.
+fn guarantee_settings(guarantee: Guarantee) -> [Setting; 4] {
+    [
+        ("PRUNELLA__PROCESSING__GUARANTEE__ORCHESTRATOR", guarantee.name()),
+        ("PRUNELLA__PROCESSING__GUARANTEE__EXTRACTOR", guarantee.name()),
+        ("PRUNELLA__PROCESSING__GUARANTEE__TRANSFORMER", guarantee.name()),
+        ("PRUNELLA__PROCESSING__GUARANTEE__VALIDATOR", guarantee.name()),
+    ]
 }
 
 fn placement_setting(placement: Placement) -> Setting {
-    ("PRUNELLA__PLACEMENT", placement.name())
+    ("PRUNELLA__PROCESSING__PLACEMENT", placement.name())
 }
 
 /// A variant that the binary at hand has.
@@ -74,12 +78,16 @@ fn placement_setting(placement: Placement) -> Setting {
 pub(crate) struct Mode {
     pub(crate) variant: Variant,
     pub(crate) environment: Vec<Setting>,
+    /// The variable that tells processes of one service apart, if they must be.
+    pub(crate) slot_key: Option<&'static str>,
 }
 
-/// The variants that the binary has, and notes about those it does not have.
+const SLOT: &str = "PRUNELLA__PROCESSING__TRANSACTIONS__SLOT";
+
+/// The variants that the binary has; `notes` tells of those it does not have.
 ///
 /// A binary without one of the keys has only that key's first value, and is run without the key.
-pub(crate) fn modes(broker: &Broker, binary: &str) -> (Vec<Mode>, Vec<String>) {
+pub(crate) fn modes(broker: &Broker, binary: &str, notes: &mut Vec<String>) -> Vec<Mode> {
     let accepts = |settings: &[Setting]| {
         let mut installation = Installation::on(broker, binary, &json!({}));
         for (name, value) in settings {
@@ -90,9 +98,8 @@ pub(crate) fn modes(broker: &Broker, binary: &str) -> (Vec<Mode>, Vec<String>) {
         !answer.stderr.contains("unknown field") && !answer.stderr.contains("unknown variant")
     };
     let mut modes = Vec::new();
-    let mut notes = Vec::new();
     let has_placement = accepts(&[placement_setting(Placement::Staged)]);
-    let has_guarantee = accepts(&[guarantee_setting(Guarantee::AtLeastOnce)]);
+    let has_guarantee = accepts(&guarantee_settings(Guarantee::AtLeastOnce));
     for placement in Placement::ALL {
         for guarantee in Guarantee::ALL {
             let variant = Variant { placement, guarantee };
@@ -101,10 +108,10 @@ pub(crate) fn modes(broker: &Broker, binary: &str) -> (Vec<Mode>, Vec<String>) {
             match (has_placement, placement) {
                 (true, _) => environment.push(placement_setting(placement)),
                 (false, Placement::Staged) => {}
-                (false, Placement::Fused) => missing.push("placement"),
+                (false, Placement::Fused) => missing.push("processing.placement"),
             }
             match (has_guarantee, guarantee) {
-                (true, _) => environment.push(guarantee_setting(guarantee)),
+                (true, _) => environment.extend(guarantee_settings(guarantee)),
                 (false, Guarantee::AtLeastOnce) => {}
                 (false, Guarantee::ExactlyOnce) => missing.push("processing.guarantee"),
             }
@@ -113,9 +120,9 @@ pub(crate) fn modes(broker: &Broker, binary: &str) -> (Vec<Mode>, Vec<String>) {
             } else if !accepts(&environment) {
                 notes.push(format!("{variant}: this binary refuses {environment:?}"));
             } else {
-                modes.push(Mode { variant, environment });
+                modes.push(Mode { variant, environment, slot_key: has_guarantee.then_some(SLOT) });
             }
         }
     }
-    (modes, notes)
+    modes
 }

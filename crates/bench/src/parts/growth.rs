@@ -8,7 +8,7 @@ use crate::load::closed_loop;
 use crate::product::Product;
 use crate::relay::Relay;
 use crate::results::Report;
-use crate::sheet::{Sheet, Unit};
+use crate::sheet::Unit;
 use crate::targets::{RunTarget, TopicTarget};
 use crate::variant::{Guarantee, modes};
 use crate::workflows::{batch, chain};
@@ -17,10 +17,10 @@ use super::runs::{create_baselines, hop_name, topic_target};
 
 const WARM_UP: u64 = 5;
 
-pub(crate) fn growth(settings: &Settings) -> Result<Report> {
+pub(crate) fn growth(settings: &Settings, report: &mut Report) -> Result<()> {
     let broker = cli::broker();
     let brokers = broker.bootstrap_servers();
-    let (modes, notes) = modes(&broker, &settings.binary()?);
+    let modes = modes(&broker, &settings.binary()?, &mut report.notes);
     create_baselines(&broker, settings.partitions);
     let binary = settings.binary()?;
     let install = |mode| {
@@ -31,7 +31,7 @@ pub(crate) fn growth(settings: &Settings) -> Result<Report> {
     };
     let products: Vec<Product> = modes.iter().map(install).collect();
     let (warm_up, runs) = (0..WARM_UP, WARM_UP..WARM_UP + settings.growth_runs);
-    let mut sheet = Sheet::new();
+    let sheet = &mut report.sheet;
     for round in 0..settings.rounds {
         for guarantee in Guarantee::ALL {
             let name = hop_name(guarantee);
@@ -53,7 +53,7 @@ pub(crate) fn growth(settings: &Settings) -> Result<Report> {
         }
         for (mode, product) in modes.iter().zip(&products) {
             cli::step(round, &mode.variant.to_string());
-            let process = product.serve();
+            let process = product.serve(0);
             let hop = format!("growth/{}/p50", hop_name(mode.variant.guarantee));
             for steps in &settings.steps {
                 let mut target = RunTarget::new(product, &brokers, &chain_name(*steps))?;
@@ -75,7 +75,7 @@ pub(crate) fn growth(settings: &Settings) -> Result<Report> {
             process.terminate(PATIENCE);
         }
     }
-    Ok(Report { rows: sheet.rows(), notes })
+    Ok(())
 }
 
 fn chain_name(steps: usize) -> String {

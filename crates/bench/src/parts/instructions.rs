@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use crate::cli::Settings;
 use crate::error::{BenchError, Result};
 use crate::results::Report;
-use crate::sheet::{Sheet, Unit};
+use crate::sheet::Unit;
 use crate::work::{SAMPLE, Work, reserialise};
 
 /// The difference of these two leaves out the start of the process and what is compiled once.
@@ -46,18 +46,19 @@ pub(crate) fn hot_path(what: HotPath, repeats: usize) -> Result<()> {
     Ok(())
 }
 
-pub(crate) fn instructions(_: &Settings) -> Result<Report> {
+pub(crate) fn instructions(_: &Settings, report: &mut Report) -> Result<()> {
     let found = Command::new("valgrind").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
     if !found.is_ok_and(|status| status.success()) {
         let note = "instructions: valgrind is not installed (Debian: apt-get install valgrind)".to_owned();
-        return Ok(Report { rows: Vec::new(), notes: vec![note] });
+        report.notes.push(note);
+        return Ok(());
     }
-    let mut sheet = Sheet::new();
+    let sheet = &mut report.sheet;
     let least = per_record(HotPath::Reserialise)?;
     sheet.add("instructions/reserialise", Unit::InstructionsPerRecord, None, least);
     let work = per_record(HotPath::Work)?;
     sheet.add("instructions/hot-path", Unit::InstructionsPerRecord, Some("instructions/reserialise"), work);
-    Ok(Report { rows: sheet.rows(), notes: Vec::new() })
+    Ok(())
 }
 
 fn per_record(what: HotPath) -> Result<f64> {

@@ -25,15 +25,14 @@ const WORKFLOW: &str = "restored";
 const PROBES_PER_PARTITION: u64 = 16;
 const LONGEST: Duration = Duration::from_secs(300);
 
-pub(crate) fn restore(settings: &Settings) -> Result<Report> {
+pub(crate) fn restore(settings: &Settings, report: &mut Report) -> Result<()> {
     let binary = settings.binary()?;
-    let mut sheet = Sheet::new();
-    let mut notes = Vec::new();
+    let sheet = &mut report.sheet;
     for live in &settings.live_runs {
         // A broker for each number: what is compacted of one must not disturb the next.
         let broker = cli::broker();
-        let (modes, missing) = modes(&broker, &binary);
-        notes = missing;
+        report.notes.clear();
+        let modes = modes(&broker, &binary, &mut report.notes);
         let mut products = Vec::new();
         for mode in &modes {
             let product = Product::install(&broker, &binary, mode, settings.partitions);
@@ -45,11 +44,11 @@ pub(crate) fn restore(settings: &Settings) -> Result<Report> {
         for round in 0..settings.rounds {
             for (mode, product) in &products {
                 cli::step(round, &format!("{live} live runs, {}", mode.variant));
-                one_round(&mut sheet, &broker, settings, (mode, product), *live)?;
+                one_round(sheet, &broker, settings, (mode, product), *live)?;
             }
         }
     }
-    Ok(Report { rows: sheet.rows(), notes })
+    Ok(())
 }
 
 fn one_round(
@@ -76,7 +75,7 @@ fn one_round(
     }
     writer.settle()?;
     let began = Instant::now();
-    let process = product.serve();
+    let process = product.serve(0);
     wait_for_all_homes(&observer, settings.partitions)?;
     sheet.add(format!("{name}/time"), Unit::Seconds, Some(&baseline), began.elapsed().as_secs_f64());
     sheet.add(format!("{name}/memory"), Unit::Mebibytes, Some(&size), peak_memory(process.pid())?);

@@ -20,37 +20,37 @@ const RECORD: usize = 400;
 /// Work before anything is measured: connections, assignments, compiled mappings.
 const WARM_UP: u64 = 50;
 
-pub(crate) fn runs(settings: &Settings) -> Result<Report> {
+pub(crate) fn runs(settings: &Settings, report: &mut Report) -> Result<()> {
     let broker = cli::broker();
-    let (modes, mut notes) = modes(&broker, &settings.binary()?);
+    let modes = modes(&broker, &settings.binary()?, &mut report.notes);
     create_baselines(&broker, settings.partitions);
     let products = install(&broker, settings, &modes)?;
-    let mut sheet = Sheet::new();
+    let sheet = &mut report.sheet;
     for round in 0..settings.rounds {
         cli::step(round, "produce to consume");
         let mut target = topic_target(&broker, "raw-in", "raw-in")?;
-        measure(&mut sheet, settings, &mut target, "runs/raw", None)?;
+        measure(sheet, settings, &mut target, "runs/raw", None)?;
         for guarantee in Guarantee::ALL {
             let name = hop_name(guarantee);
             cli::step(round, &name);
             let mut target = topic_target(&broker, &format!("{name}-in"), &format!("{name}-out"))?;
             let hop = RelayProcess::start(&Relay::hop(&broker.bootstrap_servers(), &name, guarantee))?;
-            measure(&mut sheet, settings, &mut target, &format!("runs/{name}"), Some("runs/raw"))?;
+            measure(sheet, settings, &mut target, &format!("runs/{name}"), Some("runs/raw"))?;
             hop.stop()?;
         }
         for (mode, product) in modes.iter().zip(&products) {
             cli::step(round, &mode.variant.to_string());
             let mut target = RunTarget::new(product, &broker.bootstrap_servers(), "chain")?;
-            let process = product.serve();
+            let process = product.serve(0);
             let hop = format!("runs/{}", hop_name(mode.variant.guarantee));
-            measure(&mut sheet, settings, &mut target, &format!("runs/{}", mode.variant), Some(&hop))?;
+            measure(sheet, settings, &mut target, &format!("runs/{}", mode.variant), Some(&hop))?;
             if target.duplicates() > 0 {
-                notes.push(format!("{}: {} outputs came twice", mode.variant, target.duplicates()));
+                report.notes.push(format!("{}: {} outputs came twice", mode.variant, target.duplicates()));
             }
             process.terminate(crate::client::PATIENCE);
         }
     }
-    Ok(Report { rows: sheet.rows(), notes })
+    Ok(())
 }
 
 /// Latencies of runs one after another, then the rate at each concurrency.

@@ -24,10 +24,10 @@ const CONCURRENCY: usize = 256;
 /// Between two looks at the groups.
 const LOOK: Duration = Duration::from_millis(50);
 
-pub(crate) fn scale(settings: &Settings) -> Result<Report> {
+pub(crate) fn scale(settings: &Settings, report: &mut Report) -> Result<()> {
     let broker = cli::broker();
     let brokers = broker.bootstrap_servers();
-    let (modes, notes) = modes(&broker, &settings.binary()?);
+    let modes = modes(&broker, &settings.binary()?, &mut report.notes);
     create_baselines(&broker, settings.partitions);
     let binary = settings.binary()?;
     let install = |mode| {
@@ -36,27 +36,27 @@ pub(crate) fn scale(settings: &Settings) -> Result<Report> {
         product
     };
     let products: Vec<Product> = modes.iter().map(install).collect();
-    let mut sheet = Sheet::new();
+    let sheet = &mut report.sheet;
     for round in 0..settings.rounds {
         for guarantee in Guarantee::ALL {
             let name = hop_name(guarantee);
             cli::step(round, &name);
             let mut target = topic_target(&broker, &format!("{name}-in"), &format!("{name}-out"))?;
             let relay = Relay::hop(&brokers, &name, guarantee);
-            let start = || RelayProcess::start(&relay).map(Member::Relay);
-            let figures = Figures { sheet: &mut sheet, name: format!("scale/{name}"), against: None };
+            let start = |_| RelayProcess::start(&relay).map(Member::Relay);
+            let figures = Figures { sheet, name: format!("scale/{name}"), against: None };
             Fleet::new(&broker, &mut target, &start, &relay.group, figures)?.carry_out(settings)?;
         }
         for (mode, product) in modes.iter().zip(&products) {
             cli::step(round, &mode.variant.to_string());
             let mut target = RunTarget::new(product, &brokers, "chain")?;
-            let start = || Ok(Member::Product(product.serve()));
+            let start = |slot| Ok(Member::Product(product.serve(slot)));
             let against = Some(format!("scale/{}", hop_name(mode.variant.guarantee)));
-            let figures = Figures { sheet: &mut sheet, name: format!("scale/{}", mode.variant), against };
+            let figures = Figures { sheet, name: format!("scale/{}", mode.variant), against };
             Fleet::new(&broker, &mut target, &start, &product.topic(""), figures)?.carry_out(settings)?;
         }
     }
-    Ok(Report { rows: sheet.rows(), notes })
+    Ok(())
 }
 
 enum Member {
@@ -103,7 +103,7 @@ struct Fleet<'a> {
     observer: BaseConsumer,
     target: &'a mut dyn Target,
     flow: Flow,
-    start: &'a dyn Fn() -> Result<Member>,
+    start: &'a dyn Fn(usize) -> Result<Member>,
     /// What the names of their groups start with.
     groups: &'a str,
     members: Vec<Member>,
@@ -114,7 +114,7 @@ impl<'a> Fleet<'a> {
     fn new(
         broker: &Broker,
         target: &'a mut dyn Target,
-        start: &'a dyn Fn() -> Result<Member>,
+        start: &'a dyn Fn(usize) -> Result<Member>,
         groups: &'a str,
         figures: Figures<'a>,
     ) -> Result<Self> {
@@ -147,7 +147,7 @@ impl<'a> Fleet<'a> {
     fn grow_to(&mut self, processes: usize) -> Result<()> {
         let began = Instant::now();
         while self.members.len() < processes {
-            self.members.push((self.start)()?);
+            self.members.push((self.start)(self.members.len())?);
         }
         self.settled(began, &format!("grown-to-{processes}"))
     }
@@ -168,12 +168,14 @@ impl<'a> Fleet<'a> {
         }
         self.figures.add(&format!("{event}/stable"), Unit::Seconds, began.elapsed().as_secs_f64());
         let (pending, before) = (self.flow.in_flight(), self.flow.done());
-        let open = |flow: &Flow| pending.iter().filter(|number| flow.is_in_flight(**number)).count();
-        while open(&self.flow) > 0 {
+        let open =
+            |flow: &Flow| -> Vec<u64> { pending.iter().copied().filter(|number| flow.is_in_flight(*number)).collect() };
+        while !open(&self.flow).is_empty() {
             self.flow.drive(self.target)?;
             in_time(began, || {
-                let (left, others) = (open(&self.flow), self.flow.done() - before);
-                format!("{event}: all pieces are done; {left} of {} are not, {others} others are", pending.len())
+                let left: Vec<String> = open(&self.flow).into_iter().map(|number| self.target.known(number)).collect();
+                let others = self.flow.done() - before;
+                format!("{event}: all pieces are done; {others} others are, but not {}", left.join("; "))
             })?;
         }
         self.figures.add(&format!("{event}/flowing"), Unit::Seconds, began.elapsed().as_secs_f64());

@@ -29,10 +29,10 @@ const WARM_UP: u64 = 50;
 /// Documents of the baseline in memory; more give the same rate.
 const IN_MEMORY: usize = 50_000;
 
-pub(crate) fn stream(settings: &Settings) -> Result<Report> {
+pub(crate) fn stream(settings: &Settings, report: &mut Report) -> Result<()> {
     let broker = cli::broker();
     let brokers = broker.bootstrap_servers();
-    let (modes, mut notes) = modes(&broker, &settings.binary()?);
+    let modes = modes(&broker, &settings.binary()?, &mut report.notes);
     broker.client().create_topic(LOAD, PARTITIONS);
     write_documents(&brokers, settings.records)?;
     for guarantee in Guarantee::ALL {
@@ -40,21 +40,21 @@ pub(crate) fn stream(settings: &Settings) -> Result<Report> {
             broker.client().create_topic(&copy_name(guarantee, role), PARTITIONS);
         }
     }
-    let products = install(&broker, settings, &modes, &mut notes)?;
-    let mut sheet = Sheet::new();
+    let products = install(&broker, settings, &modes, &mut report.notes)?;
+    let sheet = &mut report.sheet;
     for round in 0..settings.rounds {
         cli::step(round, "in memory");
-        in_memory(&mut sheet, settings)?;
+        in_memory(sheet, settings)?;
         for guarantee in Guarantee::ALL {
             cli::step(round, &copy_name(guarantee, "out"));
-            copy(&mut sheet, settings, &brokers, guarantee)?;
+            copy(sheet, settings, &brokers, guarantee)?;
         }
         for (guarantee, product) in &products {
             cli::step(round, &format!("stream {}", guarantee.name()));
-            product_stream(&mut sheet, settings, &brokers, *guarantee, product)?;
+            product_stream(sheet, settings, &brokers, *guarantee, product)?;
         }
     }
-    Ok(Report { rows: sheet.rows(), notes })
+    Ok(())
 }
 
 /// A stream is always one hop, so the placement does not matter: the first mode of each guarantee is taken.

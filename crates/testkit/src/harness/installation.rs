@@ -112,7 +112,14 @@ impl Installation {
 
     /// Some services; their topics have to exist.
     pub fn serve(&self, services: &[&str]) -> Prunella {
-        Prunella::start(self.command(&[&["serve"], services].concat()), self.next_log()).once_ready("serving")
+        self.serve_with(services, &[])
+    }
+
+    /// As [`Installation::serve`], with variables in the environment of this process alone.
+    pub fn serve_with(&self, services: &[&str], environment: &[(&str, String)]) -> Prunella {
+        let mut command = self.command(&[&["serve"], services].concat());
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
+        Prunella::start(command, self.next_log()).once_ready("serving")
     }
 
     fn next_log(&self) -> PathBuf {
