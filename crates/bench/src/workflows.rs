@@ -2,31 +2,41 @@
 
 use crate::work::{MAPPING, SCHEMA};
 
+const SMALL_MAPPING: &str = r#"{ "number": number, "text": $uppercase(text) }"#;
+const SMALL_SCHEMA: &str = "\
+    { type: object, required: [number, text], \
+    properties: { number: { type: integer, minimum: 0 }, text: { type: string, minLength: 1 } } }";
+
 /// `steps` steps in a row, each of one small item: the first takes the trigger, the others what the one before gave.
 pub(crate) fn chain(name: &str, steps: usize) -> String {
-    let mut text = format!("workflow: {name}\ntrigger: {{}}\ndeadline: 10m\nsteps:\n");
-    for step in 1..=steps {
-        let (needs, extract) = match step - 1 {
-            0 => (String::new(), "trigger: {}".to_owned()),
-            before => {
-                (format!("    needs: [s{before}]\n"), format!("{{ inline: \"{{{{ steps.s{before} }}}}\", items: $ }}"))
-            }
-        };
-        let extract = if step == 1 { format!("{{ {extract} }}") } else { extract };
-        text.push_str(&format!(
-            "  - id: s{step}\n{needs}    extract: {extract}\n    transform: '{{ \"number\": number, \"text\": $uppercase(text) }}'\n    schema: {ITEM_SCHEMA}\n"
-        ));
-    }
-    text.push_str(&format!("output: {{ from: s{steps}, key: $string(number) }}\n"));
-    text
+    let first = step("s1", "[]", "{ trigger: {} }");
+    let others = (2..=steps).map(|number| {
+        let before = format!("s{}", number - 1);
+        let extract = format!(r#"{{ inline: "{{{{ steps.{before} }}}}", items: $ }}"#);
+        step(&format!("s{number}"), &format!("[{before}]"), &extract)
+    });
+    workflow(name, &format!("{first}{}", others.collect::<String>()), &format!("s{steps}"))
 }
-
-const ITEM_SCHEMA: &str = "{ type: object, required: [number, text], properties: { number: { type: integer, minimum: 0 }, text: { type: string, minLength: 1 } } }";
 
 /// One step over all items of the trigger.
 pub(crate) fn batch(name: &str) -> String {
+    workflow(name, &step("all", "[]", "{ trigger: {}, items: items }"), "all")
+}
+
+fn workflow(name: &str, steps: &str, output: &str) -> String {
     format!(
-        "workflow: {name}\ntrigger: {{}}\ndeadline: 10m\nsteps:\n  - id: all\n    extract: {{ trigger: {{}}, items: items }}\n    transform: '{{ \"number\": number, \"text\": $uppercase(text) }}'\n    schema: {ITEM_SCHEMA}\noutput: {{ from: all, key: $string(number) }}\n"
+        "workflow: {name}\ntrigger: {{}}\ndeadline: 10m\nsteps:\n{steps}output: {{ from: {output}, key: $string(number) }}\n"
+    )
+}
+
+fn step(id: &str, needs: &str, extract: &str) -> String {
+    format!(
+        "  - id: {id}
+    needs: {needs}
+    extract: {extract}
+    transform: '{SMALL_MAPPING}'
+    schema: {SMALL_SCHEMA}
+"
     )
 }
 
@@ -47,4 +57,20 @@ pub(crate) fn output_topic(name: &str) -> String {
 /// Name without prefix of the group that carries a stream.
 pub(crate) fn stream_group(name: &str) -> String {
     format!("stream.default.{name}")
+}
+
+#[cfg(test)]
+mod tests {
+    use prunella_workflow::{Limits, Plan, load_str};
+
+    use super::*;
+
+    #[test]
+    fn the_measured_workflows_can_be_executed() {
+        let limits = Limits::default();
+        for text in [chain("chain", 1), chain("chain", 30), batch("batch")] {
+            let loaded = load_str("bench.yaml", &text, None, &limits).unwrap_or_else(|problems| panic!("{problems}"));
+            Plan::compile(&loaded.workflow, &limits).unwrap_or_else(|problems| panic!("{problems}"));
+        }
+    }
 }

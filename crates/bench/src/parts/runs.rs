@@ -15,6 +15,8 @@ use crate::variant::{Guarantee, Mode, modes};
 use crate::workflows::chain;
 
 const STEPS: usize = 3;
+/// The baseline of the baselines: produce a record, consume it.
+const RAW: &str = "runs/raw";
 /// Bytes of a record of the baselines.
 const RECORD: usize = 400;
 /// Work before anything is measured: connections, assignments, compiled mappings.
@@ -29,13 +31,13 @@ pub(crate) fn runs(settings: &Settings, report: &mut Report) -> Result<()> {
     for round in 0..settings.rounds {
         cli::step(round, "produce to consume");
         let mut target = topic_target(&broker, "raw-in", "raw-in")?;
-        measure(sheet, settings, &mut target, "runs/raw", None)?;
+        measure(sheet, settings, &mut target, RAW, None)?;
         for guarantee in Guarantee::ALL {
             let name = hop_name(guarantee);
             cli::step(round, &name);
             let mut target = topic_target(&broker, &format!("{name}-in"), &format!("{name}-out"))?;
             let hop = RelayProcess::start(&Relay::hop(&broker.bootstrap_servers(), &name, guarantee))?;
-            measure(sheet, settings, &mut target, &format!("runs/{name}"), Some("runs/raw"))?;
+            measure(sheet, settings, &mut target, &format!("runs/{name}"), Some(RAW))?;
             hop.stop()?;
         }
         for (mode, product) in modes.iter().zip(&products) {
@@ -68,6 +70,10 @@ fn measure(
     };
     closed_loop(target, take(WARM_UP), 4)?;
     let measured = closed_loop(target, take(settings.runs), 1)?;
+    if against.is_some_and(|against| against != RAW) {
+        let (name, raw) = (format!("{name}/p50-of-raw"), format!("{RAW}/p50"));
+        sheet.add(name, Unit::Milliseconds, Some(&raw), measured.latency(0.5));
+    }
     let mut add = |figure: &str, unit, value| {
         let against = against.map(|against| format!("{against}/{figure}"));
         sheet.add(format!("{name}/{figure}"), unit, against.as_deref(), value);
