@@ -34,6 +34,7 @@ test-unit: setup ## Tests that need no Kafka
 	cargo test --workspace --locked --lib --bins
 
 bench: setup ## Benchmarks, every figure beside a baseline; BENCH_ARGS="--rounds 1" for a short look
+	@scripts/setup-valgrind.sh
 	$(BENCH) all $(BENCH_ARGS)
 
 bench-stream: setup ## Documents through a stream
@@ -52,6 +53,7 @@ bench-growth: setup ## What more steps and larger batches cost
 	$(BENCH) growth $(BENCH_ARGS)
 
 bench-instructions: setup ## Instructions of the hot path, counted by callgrind
+	@scripts/setup-valgrind.sh
 	$(BENCH) instructions $(BENCH_ARGS)
 
 lint: lint-rust lint-deny lint-shell lint-deploy ## All quick checks
