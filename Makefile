@@ -1,7 +1,7 @@
 # The front door. Every recipe is a line or two over cargo and the scripts beside it; CI runs `make lint` and `make test`.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-.PHONY: help setup demo up test test-unit test-matrix test-kills lint lint-rust lint-deny lint-shell lint-deploy lint-prometheus fmt clean
+.PHONY: help setup demo up test test-unit test-matrix test-kills bench bench-stream bench-runs bench-scale bench-restore bench-growth bench-instructions lint lint-rust lint-deny lint-shell lint-deploy lint-prometheus fmt clean
 
 export CARGO_TERM_COLOR ?= auto
 # CI builds everything once, so what a second build would gain from is left out.
@@ -10,8 +10,11 @@ export CARGO_INCREMENTAL := 0
 export CARGO_TERM_PROGRESS_WHEN := never
 endif
 
+# The product is measured as its users build it; its features must not mix with those of the harness.
+BENCH = cargo build --release --locked && cargo run --release --locked --quiet --package prunella-bench --
+
 help: ## Show this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install what building and testing needs (Debian, as root), or say what is missing
 	@scripts/setup-system.sh
@@ -36,6 +39,29 @@ test-matrix: setup ## The end-to-end suite under every placement and guarantee
 
 test-kills: setup ## 200 kills between the steps of transactions, staged and fused
 	KILLS=200 cargo test --locked --package prunella --test e2e -- --nocapture kills
+
+bench: setup ## Benchmarks, every figure beside a baseline; BENCH_ARGS="--rounds 1" for a short look
+	@scripts/setup-valgrind.sh
+	$(BENCH) all $(BENCH_ARGS)
+
+bench-stream: setup ## Documents through a stream
+	$(BENCH) stream $(BENCH_ARGS)
+
+bench-runs: setup ## Runs from trigger to result
+	$(BENCH) runs $(BENCH_ARGS)
+
+bench-scale: setup ## One, two, four processes; coming and going
+	$(BENCH) scale $(BENCH_ARGS)
+
+bench-restore: setup ## Restart with many live runs
+	$(BENCH) restore $(BENCH_ARGS)
+
+bench-growth: setup ## What more steps and larger batches cost
+	$(BENCH) growth $(BENCH_ARGS)
+
+bench-instructions: setup ## Instructions of the hot path, counted by callgrind
+	@scripts/setup-valgrind.sh
+	$(BENCH) instructions $(BENCH_ARGS)
 
 lint: lint-rust lint-deny lint-shell lint-deploy ## All quick checks
 

@@ -162,14 +162,7 @@ impl Job {
             emit(PageFetched { at: &at, items: page.items.len(), took: started.elapsed() });
             self.send_page(&work, &page.items, page.next).await?;
         }
-        let ended = ExtractionEnded {
-            at: at.clone(),
-            batches: self.extraction.next_batch.0,
-            items: self.extraction.items,
-            ended_at: now_millis(),
-        };
-        let progress = workshop.progress(&at.run, &ended)?.with_headers(self.trace_headers());
-        self.commit(vec![progress]).await
+        Ok(())
     }
 
     async fn skip(&mut self) -> Result<(), Stop> {
@@ -201,12 +194,26 @@ impl Job {
             if left.peek().is_some() {
                 self.commit(records).await?;
             } else {
-                self.turn_page(next.clone());
-                return self.commit(records).await;
+                return self.end_page(records, next).await;
             }
         }
+        self.end_page(Vec::new(), next).await
+    }
+
+    /// Writes the last batches of a page; those of the last page with the end of the extraction, so that a journal
+    /// which says that it has ended never stands without its run having been told.
+    async fn end_page(&mut self, mut records: Vec<OutRecord>, next: Option<String>) -> Result<(), Stop> {
         self.turn_page(next);
-        self.commit(Vec::new()).await
+        if self.extraction.ended {
+            let ended = ExtractionEnded {
+                at: self.extraction.at.clone(),
+                batches: self.extraction.next_batch.0,
+                items: self.extraction.items,
+                ended_at: now_millis(),
+            };
+            records.push(self.workshop.progress(&ended.at.run, &ended)?.with_headers(self.trace_headers()));
+        }
+        self.commit(records).await
     }
 
     fn turn_page(&mut self, next: Option<String>) {

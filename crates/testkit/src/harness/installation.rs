@@ -112,13 +112,13 @@ impl Installation {
 
     /// Some services; their topics have to exist.
     pub fn serve(&self, services: &[&str]) -> Prunella {
-        self.serve_as(0, services)
+        self.serve_with(services, &[])
     }
 
-    /// The same, beside others of the same services: each has a slot of its own.
-    pub fn serve_as(&self, slot: u32, services: &[&str]) -> Prunella {
+    /// As [`Installation::serve`], with variables in the environment of this process alone.
+    pub fn serve_with(&self, services: &[&str], environment: &[(&str, String)]) -> Prunella {
         let mut command = self.command(&[&["serve"], services].concat());
-        command.env("PRUNELLA__PROCESSING__TRANSACTIONS__SLOT", slot.to_string());
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
         Prunella::start(command, self.next_log()).once_ready("serving")
     }
 

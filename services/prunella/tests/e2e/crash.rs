@@ -126,7 +126,8 @@ fn services_in_processes_of_their_own_and_one_of_them_killed() {
     let _steering = installation.serve(&["orchestrator", "extractor"]);
     let _mapping = installation.serve(&["transformer"]);
     let _remaining = installation.serve(&["validator"]);
-    let victim = installation.serve_as(1, &["validator", "transformer"]);
+    let slot = [("PRUNELLA__PROCESSING__TRANSACTIONS__SLOT", "1".to_owned())];
+    let victim = installation.serve_with(&["validator", "transformer"], &slot);
     let run = installation.start_run("crash", &json!({ "shop": shop.base_url() }));
     wait_for_outputs(&installation, 300);
     victim.kill();

@@ -1,0 +1,122 @@
+//! Trigger → three small steps → result.
+
+use prunella_testkit::harness::Broker;
+
+use crate::child::RelayProcess;
+use crate::cli::{self, Settings};
+use crate::error::Result;
+use crate::load::{Target, closed_loop};
+use crate::product::Product;
+use crate::relay::Relay;
+use crate::results::Report;
+use crate::sheet::{Sheet, Unit};
+use crate::targets::{RunTarget, TopicTarget};
+use crate::variant::{Guarantee, Mode, modes};
+use crate::workflows::chain;
+
+const STEPS: usize = 3;
+/// The baseline of the baselines: produce a record, consume it.
+const RAW: &str = "runs/raw";
+/// Bytes of a record of the baselines.
+const RECORD: usize = 400;
+/// Work before anything is measured: connections, assignments, compiled mappings.
+const WARM_UP: u64 = 50;
+
+pub(crate) fn runs(settings: &Settings, report: &mut Report) -> Result<()> {
+    let broker = cli::broker();
+    let modes = modes(&broker, &settings.binary()?, &mut report.notes);
+    create_baselines(&broker, settings.partitions);
+    let products = install(&broker, settings, &modes)?;
+    let sheet = &mut report.sheet;
+    for round in 0..settings.rounds {
+        cli::step(round, "produce to consume");
+        let mut target = topic_target(&broker, "raw-in", "raw-in")?;
+        measure(sheet, settings, &mut target, RAW, None)?;
+        for guarantee in Guarantee::ALL {
+            let name = hop_name(guarantee);
+            cli::step(round, &name);
+            let mut target = topic_target(&broker, &format!("{name}-in"), &format!("{name}-out"))?;
+            let hop = RelayProcess::start(&Relay::hop(&broker.bootstrap_servers(), &name, guarantee))?;
+            measure(sheet, settings, &mut target, &format!("runs/{name}"), Some(RAW))?;
+            hop.stop()?;
+        }
+        for (mode, product) in modes.iter().zip(&products) {
+            cli::step(round, &mode.variant.to_string());
+            let mut target = RunTarget::new(product, &broker.bootstrap_servers(), "chain")?;
+            let process = product.serve(0);
+            let hop = format!("runs/{}", hop_name(mode.variant.guarantee));
+            measure(sheet, settings, &mut target, &format!("runs/{}", mode.variant), Some(&hop))?;
+            if target.duplicates() > 0 {
+                report.notes.push(format!("{}: {} outputs came twice", mode.variant, target.duplicates()));
+            }
+            process.terminate(crate::client::PATIENCE);
+        }
+    }
+    Ok(())
+}
+
+/// Latencies of runs one after another, then the rate at each concurrency.
+fn measure(
+    sheet: &mut Sheet,
+    settings: &Settings,
+    target: &mut dyn Target,
+    name: &str,
+    against: Option<&str>,
+) -> Result<()> {
+    let mut next = 0..0;
+    let mut take = |count: u64| {
+        next = next.end..next.end + count;
+        next.clone()
+    };
+    closed_loop(target, take(WARM_UP), 4)?;
+    let measured = closed_loop(target, take(settings.runs), 1)?;
+    if against.is_some_and(|against| against != RAW) {
+        let (name, raw) = (format!("{name}/p50-of-raw"), format!("{RAW}/p50"));
+        sheet.add(name, Unit::Milliseconds, Some(&raw), measured.latency(0.5));
+    }
+    let mut add = |figure: &str, unit, value| {
+        let against = against.map(|against| format!("{against}/{figure}"));
+        sheet.add(format!("{name}/{figure}"), unit, against.as_deref(), value);
+    };
+    for (figure, quantile) in [("p50", 0.5), ("p95", 0.95), ("p99", 0.99)] {
+        add(figure, Unit::Milliseconds, measured.latency(quantile));
+    }
+    for concurrency in &settings.concurrency {
+        let count = settings.load_runs.max(*concurrency as u64 * 2);
+        let measured = closed_loop(target, take(count), *concurrency)?;
+        add(&format!("throughput-{concurrency}"), Unit::RunsPerSecond, measured.per_second());
+        add(&format!("p50-{concurrency}"), Unit::Milliseconds, measured.latency(0.5));
+    }
+    Ok(())
+}
+
+fn install(broker: &Broker, settings: &Settings, modes: &[Mode]) -> Result<Vec<Product>> {
+    let binary = settings.binary()?;
+    let install = |mode| {
+        let product = Product::install(broker, &binary, mode, settings.partitions);
+        product.apply(&chain("chain", STEPS));
+        product
+    };
+    Ok(modes.iter().map(install).collect())
+}
+
+/// Name of the baseline that does one hop with this guarantee.
+pub(super) fn hop_name(guarantee: Guarantee) -> String {
+    format!("hop-{}", guarantee.name())
+}
+
+/// The topics of the baselines of runs.
+pub(super) fn create_baselines(broker: &Broker, partitions: i32) {
+    let client = broker.client();
+    client.create_topic("raw-in", partitions);
+    for guarantee in Guarantee::ALL {
+        for role in ["in", "out", "state"] {
+            client.create_topic(&format!("{}-{role}", hop_name(guarantee)), partitions);
+        }
+    }
+}
+
+/// Records of 400 bytes to `to`, awaited on `back`.
+pub(super) fn topic_target(broker: &Broker, to: &str, back: &str) -> Result<TopicTarget> {
+    TopicTarget::new(&broker.bootstrap_servers(), to, back, 0, |_| vec![b'r'; RECORD])
+}
