@@ -18,7 +18,7 @@ use prunella_telemetry::emit;
 use prunella_wire::records::{
     ErrorInfo, Extraction, ExtractionEnded, RunContext, StageBatch, StageItem, StepRef, StepSkipped,
 };
-use prunella_wire::{ControlRecord, Headers, TraceContext, WireError};
+use prunella_wire::{ControlRecord, Headers, Payload, TraceContext, WireError};
 
 use crate::batches::cut;
 use crate::events::{ExtractionFailed, PageFetched};
@@ -205,6 +205,8 @@ impl Job {
     async fn end_page(&mut self, mut records: Vec<OutRecord>, next: Option<String>) -> Result<(), Stop> {
         self.turn_page(next);
         if self.extraction.ended {
+            // Nothing more is computed from it, and the journal remembers the extraction for hours.
+            self.extraction.context = RunContext { trigger: Payload::Inline(Bytes::new()), steps: Vec::new() };
             let ended = ExtractionEnded {
                 at: self.extraction.at.clone(),
                 batches: self.extraction.next_batch.0,

@@ -1,7 +1,7 @@
 //! What the extractions of one home partition have come to: shared by the home, which is asked, and
 //! its jobs, which do the work.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use prunella_wire::records::{Extraction, StepRef};
@@ -16,15 +16,48 @@ pub(crate) struct Entry {
 }
 
 #[derive(Clone, Default)]
-pub(crate) struct Journal(Arc<Mutex<HashMap<String, Entry>>>);
+pub(crate) struct Journal(Arc<Mutex<Entries>>);
+
+#[derive(Default)]
+pub(crate) struct Entries {
+    by_key: HashMap<String, Entry>,
+    /// When each can be forgotten, soonest first.
+    forgotten: BTreeSet<(i64, String)>,
+}
 
 /// Key of an extraction in the journal and in its topic.
 pub(crate) fn key_of(at: &StepRef) -> String {
     format!("{}/{}/{}", at.run, at.step, at.attempt)
 }
 
+impl Entries {
+    pub(crate) fn get_mut(&mut self, key: &str) -> Option<&mut Entry> {
+        self.by_key.get_mut(key)
+    }
+
+    pub(crate) fn contains_key(&self, key: &str) -> bool {
+        self.by_key.contains_key(key)
+    }
+
+    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut Entry> {
+        self.by_key.values_mut()
+    }
+
+    pub(crate) fn insert(&mut self, key: String, entry: Entry) {
+        self.remove(&key);
+        self.forgotten.insert((forgotten_at(&entry), key.clone()));
+        self.by_key.insert(key, entry);
+    }
+
+    pub(crate) fn remove(&mut self, key: &str) {
+        if let Some(entry) = self.by_key.remove(key) {
+            self.forgotten.remove(&(forgotten_at(&entry), key.to_owned()));
+        }
+    }
+}
+
 impl Journal {
-    pub(crate) fn lock(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Entries> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -42,25 +75,30 @@ impl Journal {
         }
     }
 
-    /// When the oldest finished extraction can be forgotten.
+    /// When the oldest extraction can be forgotten.
     pub(crate) fn next_forgotten(&self) -> Option<i64> {
-        let entries = self.lock();
-        entries.values().filter(|entry| is_over(entry)).map(forgotten_at).min()
+        self.lock().forgotten.first().map(|(at, _)| *at)
     }
 
-    /// Takes the keys of finished extractions whose time has come.
+    /// Takes the keys of the extractions whose time has come. One that still runs, so long after the end of its run,
+    /// is looked at again later.
     pub(crate) fn take_forgotten(&self, now: i64) -> Vec<String> {
         let mut entries = self.lock();
-        let due = |entry: &Entry| is_over(entry) && forgotten_at(entry) <= now;
-        let keys: Vec<String> = entries.iter().filter(|(_, entry)| due(entry)).map(|(key, _)| key.clone()).collect();
-        entries.retain(|key, _| !keys.contains(key));
-        keys
+        let mut taken = Vec::new();
+        while let Some((at, key)) = entries.forgotten.pop_first() {
+            if at > now {
+                entries.forgotten.insert((at, key));
+                break;
+            }
+            if entries.by_key.get(&key).is_some_and(|entry| entry.running) {
+                entries.forgotten.insert((now.saturating_add(REMEMBERED), key));
+                continue;
+            }
+            entries.by_key.remove(&key);
+            taken.push(key);
+        }
+        taken
     }
-}
-
-/// An extraction of a run that is over by its deadline is over too, however it stands.
-fn is_over(entry: &Entry) -> bool {
-    !entry.running
 }
 
 fn forgotten_at(entry: &Entry) -> i64 {

@@ -15,7 +15,7 @@ impl Event for RunStarted<'_> {
         let run = self.run;
         metrics::RUNS_STARTED.with_label_values(&[run.workspace.as_str(), run.workflow.as_str()]).inc();
         metrics::RUNS_LIVE.inc();
-        tracing::info!(workspace = %run.workspace, workflow = %run.workflow, run = %run.run, version = run.version.0, "run started");
+        tracing::debug!(workspace = %run.workspace, workflow = %run.workflow, run = %run.run, version = run.version.0, "run started");
     }
 }
 
@@ -34,7 +34,7 @@ impl Event for RunEnded<'_> {
         metrics::RUNS_LIVE.dec();
         let (code, error) = run.error.as_ref().map_or(("", ""), |error| (&error.code, &error.message));
         if run.status == RunStatus::Succeeded {
-            tracing::info!(
+            tracing::debug!(
                 workspace, workflow, run = %run.run, status, milliseconds = took,
                 extracted = run.extracted, valid = run.valid, dead_lettered = run.dead_lettered, "run ended"
             );

@@ -148,6 +148,7 @@ impl Process {
             limits: config.mapping.clone(),
             mappings: Arc::new(MappingCache::new(config.limits.cached_mappings)),
             max_context_bytes,
+            pace: Arc::default(),
         };
         let validator = prunella_validator::Deps {
             platform: self.platform.clone(),

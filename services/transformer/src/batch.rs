@@ -92,8 +92,7 @@ async fn map_all(
     for item in &batch.items {
         inputs.push(fetch(deps, item, limits).await?);
     }
-    // A batch is milliseconds of pure computing: the runtime's other tasks move over meanwhile.
-    Ok(tokio::task::block_in_place(|| {
+    Ok(deps.pace.run(|| {
         let items = batch.items.iter().zip(inputs);
         items
             .map(|(item, input)| {

@@ -11,6 +11,7 @@ use prunella_wire::TraceContext;
 use prunella_wire::records::{ErrorInfo, StageBatch};
 
 use crate::batch::transform;
+use crate::pace::Pace;
 
 const SERVICE: &str = "transformer";
 
@@ -22,6 +23,7 @@ pub struct Deps {
     pub limits: Limits,
     pub mappings: Arc<MappingCache>,
     pub max_context_bytes: ByteSize,
+    pub pace: Arc<Pace>,
 }
 
 /// Runs the transformer until `stop` is cancelled.
