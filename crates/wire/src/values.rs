@@ -69,7 +69,8 @@ impl ValueSchemas {
 
     /// Registers a schema for what is about to be written.
     pub async fn writer(&self, subject: &str, schema: &str) -> Result<ValueWriter, WireError> {
-        let registry = self.registry.as_ref().ok_or_else(|| WireError::NoRegistryToWrite { subject: subject.into() })?;
+        let registry =
+            self.registry.as_ref().ok_or_else(|| WireError::NoRegistryToWrite { subject: subject.into() })?;
         let id = registry.register_value(subject, schema).await?;
         ValueWriter::new(id, schema)
     }
@@ -91,7 +92,8 @@ impl ValueReader {
     /// # Errors
     /// [`WireError::Value`] when the bytes do not fit the schema, or hold what JSON cannot.
     pub fn to_json(&self, mut body: &[u8]) -> Result<Value, WireError> {
-        let value = self.reader.read_value(&mut body).map_err(|error| WireError::Value { reason: error.to_string() })?;
+        let value =
+            self.reader.read_value(&mut body).map_err(|error| WireError::Value { reason: error.to_string() })?;
         if !body.is_empty() {
             return Err(WireError::Value { reason: format!("{} bytes are left over", body.len()) });
         }

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use prunella_catalog::{Compiled, Definition, WorkflowHistory};
 use prunella_model::stream::{Stream, ValueFormat};
 use prunella_model::{Code, WorkflowName, WorkspaceName};
+use prunella_streams::{output_subject, output_topic};
 use prunella_topology::{Cluster, DesiredTopic, Topics, Topology};
 use prunella_wire::Registry;
 use prunella_workflow::Declared;
@@ -39,11 +40,9 @@ pub fn shown_topics(topics: &Topics, workspace: &WorkspaceName, declared: &Decla
     let name = declared.name();
     let dead_letters = ("deadletter", topics.deadletter(workspace, name));
     match declared {
-        Declared::Workflow(_) => vec![
-            ("trigger", topics.trigger(workspace, name)),
-            ("output", topics.output(workspace, name)),
-            dead_letters,
-        ],
+        Declared::Workflow(_) => {
+            vec![("trigger", topics.trigger(workspace, name)), ("output", topics.output(workspace, name)), dead_letters]
+        }
         Declared::Stream(stream) => vec![
             ("input", stream.input.topic.to_string()),
             ("output", output_topic(topics, workspace, stream)),
@@ -62,10 +61,6 @@ pub fn declared(definition: &Definition) -> Option<Declared> {
 
 pub fn as_json(shown: &[(&'static str, String)]) -> Map<String, Value> {
     shown.iter().map(|(kind, name)| ((*kind).to_owned(), json!(name))).collect()
-}
-
-fn output_topic(topics: &Topics, workspace: &WorkspaceName, stream: &Stream) -> String {
-    stream.output.topic.as_ref().map_or_else(|| topics.output(workspace, &stream.stream), ToString::to_string)
 }
 
 /// Fails when a stream could never run here: its topics are missing or feed each other, its format needs a registry that
@@ -97,7 +92,7 @@ pub async fn check_stream(
         let message = format!("stream {name} reads or writes Avro, which needs a registry: set schema-registry.url");
         return Err(Failure::new(Code::Config, message));
     };
-    if let Some((subject, schema)) = prunella_streams::output_subject(stream, &output) {
+    if let Some((subject, schema)) = output_subject(stream, &output) {
         Registry::new(&client)?.register_value(&subject, &schema).await?;
     }
     Ok(())

@@ -13,8 +13,9 @@ use prunella_model::Code;
 use prunella_platform::{CancelledRuns, Platform};
 use prunella_sources::HttpClient;
 use prunella_stream::{Output, StreamError};
+use prunella_streams::WorkLimits;
 use prunella_topology::{Catalogue, Cluster, TopicName, Topology};
-use prunella_wire::{ClaimStore, Codec, RecordSchema, Registry};
+use prunella_wire::{ClaimStore, Codec, RecordSchema, Registry, ValueSchemas};
 
 use crate::config::Config;
 use crate::failure::Failure;
@@ -26,11 +27,13 @@ pub enum Service {
     Extractor,
     Transformer,
     Validator,
+    Streams,
     Gateway,
 }
 
 impl Service {
-    pub const ALL: [Self; 5] = [Self::Orchestrator, Self::Extractor, Self::Transformer, Self::Validator, Self::Gateway];
+    pub const ALL: [Self; 6] =
+        [Self::Orchestrator, Self::Extractor, Self::Transformer, Self::Validator, Self::Streams, Self::Gateway];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -38,6 +41,7 @@ impl Service {
             Self::Extractor => "extractor",
             Self::Transformer => "transformer",
             Self::Validator => "validator",
+            Self::Streams => "streams",
             Self::Gateway => "gateway",
         }
     }
@@ -165,6 +169,13 @@ impl Process {
                 let (settings, limits) = (config.validator.clone(), config.mapping.clone());
                 let deps = prunella_validator::Deps { platform, cancelled, settings, limits };
                 running.spawn(async move { ended(prunella_validator::run(deps, stop).await) });
+            }
+            Service::Streams => {
+                let limits = WorkLimits { mapping: config.mapping.clone(), output: config.validator.clone() };
+                let registry = config.schema_registry.client()?.map(|client| Registry::new(&client)).transpose()?;
+                let schemas = Arc::new(ValueSchemas::new(registry));
+                let deps = prunella_streams::Deps { platform, limits, schemas };
+                running.spawn(async move { ended(prunella_streams::run(deps, stop).await) });
             }
             Service::Gateway => {
                 let mut gateway = config.gateway.clone();

@@ -11,7 +11,7 @@ use prunella_stream::{
 use prunella_wire::records::{ErrorInfo, StageBatch};
 
 use crate::batch::validate;
-use crate::settings::ValidatorSettings;
+use prunella_platform::ValidatorSettings;
 
 const SERVICE: &str = "validator";
 
