@@ -16,7 +16,7 @@ use prunella_wire::Codec;
 use prunella_wire::records::{AuditEvent, WorkflowLive, WorkflowVersion as VersionRecord};
 
 use crate::error::CatalogError;
-use crate::history::{History, live_key, version_key};
+use crate::history::{History, WorkflowHistory, live_key, version_key};
 
 /// Turns before a change is given up because of others.
 const TRIES: u32 = 5;
@@ -52,6 +52,16 @@ pub struct CatalogWriter {
 }
 
 impl CatalogWriter {
+    /// Fails when the name belongs to another kind: to be asked before anything is made for it.
+    pub async fn check_name(
+        &self,
+        workspace: &WorkspaceName,
+        name: &WorkflowName,
+        kind: Kind,
+    ) -> Result<(), CatalogError> {
+        check_kind(self.read().await?.workflow(workspace, name), workspace, name, kind)
+    }
+
     /// Makes `definition` the live version. Content that is live already makes no new version and
     /// changes nothing. A name keeps its kind.
     pub async fn apply(
@@ -62,14 +72,7 @@ impl CatalogWriter {
     ) -> Result<Applied, CatalogError> {
         self.change(|history, now| {
             let known = history.workflow(workspace, workflow);
-            if let Some(other) = known.and_then(|known| known.latest()).filter(|known| !known.is(definition.kind)) {
-                return Err(CatalogError::OtherKind {
-                    workspace: workspace.to_string(),
-                    name: workflow.clone(),
-                    known: other.kind.as_ref().map_or_else(Clone::clone, Kind::to_string),
-                    wanted: definition.kind,
-                });
-            }
+            check_kind(known, workspace, workflow, definition.kind)?;
             let live = known.and_then(|known| known.live_definition());
             let live_before = live.map(|live| live.at.version);
             if let Some(live) = live.filter(|live| live.digest == definition.digest) {
@@ -200,6 +203,23 @@ impl CatalogWriter {
             }
         }
         Ok(history)
+    }
+}
+
+fn check_kind(
+    known: Option<&WorkflowHistory>,
+    workspace: &WorkspaceName,
+    name: &WorkflowName,
+    wanted: Kind,
+) -> Result<(), CatalogError> {
+    match known.and_then(WorkflowHistory::latest).filter(|latest| !latest.is(wanted)) {
+        None => Ok(()),
+        Some(latest) => Err(CatalogError::OtherKind {
+            workspace: workspace.to_string(),
+            name: name.clone(),
+            known: latest.kind.as_ref().map_or_else(Clone::clone, Kind::to_string),
+            wanted,
+        }),
     }
 }
 

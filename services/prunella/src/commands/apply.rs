@@ -40,6 +40,7 @@ pub async fn apply_paths(
     let mut applied = Vec::new();
     for one in loaded {
         let name = one.declared.name();
+        writer.check_name(workspace, name, one.declared.kind()).await?;
         if let Some(stream) = one.declared.as_stream() {
             check_stream(config, &cluster, topology.topics(), workspace, stream).await?;
         }
