@@ -86,3 +86,13 @@ fn a_broken_stream_file_of_a_directory_is_not_passed_over() {
     let problems = load_dir(directory.path(), &Limits::default()).expect_err("broken");
     assert!(problems.iter().all(|problem| problem.file.ends_with("a.yaml")), "{problems}");
 }
+
+#[test]
+fn the_example_can_be_executed() {
+    let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/stream");
+    let found = load_dir(&directory, &Limits::default()).unwrap_or_else(|problems| panic!("{problems}"));
+    // A schema of another name is no stream, whatever it ends in.
+    let [loaded] = &found[..] else { panic!("{}", found.len()) };
+    let plan = StreamPlan::compile(loaded.declared.as_stream().expect("a stream"), &Limits::default());
+    plan.unwrap_or_else(|problems| panic!("{problems}"));
+}
