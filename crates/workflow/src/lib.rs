@@ -14,6 +14,7 @@ mod reads;
 mod schema;
 mod shape;
 mod suggest;
+mod tree;
 
 pub use limits::Limits;
 pub use load::{Declared, Loaded, canonical, load, load_dir, load_str};
@@ -22,3 +23,4 @@ pub use plan::{
 };
 pub use problem::{Place, Problem, Problems};
 pub use schema::{stream_schema, workflow_schema};
+pub use tree::{JsonTree, TreeJson};

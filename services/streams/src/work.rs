@@ -13,7 +13,7 @@ use prunella_model::{ByteSize, Code};
 use prunella_platform::{Refusal, ValidatorSettings, output_key};
 use prunella_stream::Record;
 use prunella_wire::{ValueSchemas, ValueWriter, WireError, schema_id};
-use prunella_workflow::StreamPlan;
+use prunella_workflow::{JsonTree, StreamPlan};
 
 /// The name under which expressions find what stands beside the value.
 const RECORD: &str = "record";
@@ -41,7 +41,7 @@ pub struct Work {
     /// What every evaluation starts with.
     no_bindings: Bindings,
     reads_record: bool,
-    /// Something reads the mapped value, so it must be a value and not only text.
+    /// Key or writer read the mapped value, so it must be a value and not only text.
     reads_value: bool,
 }
 
@@ -58,7 +58,7 @@ impl Work {
         };
         Self {
             reads_record: reads_record(&plan.transform) || reads_record(&plan.key),
-            reads_value: plan.schema.is_some() || plan.key.is_some() || writer.is_some(),
+            reads_value: plan.key.is_some() || writer.is_some(),
             no_bindings: Bindings::new(),
             plan,
             schemas,
@@ -106,12 +106,7 @@ impl Work {
             Some(mapping) => mapping.map_item(&text, &bindings, moment, &self.limits.mapping)?.into(),
             None => text,
         };
-        let value = self.value_of(&mapped)?;
-        if let (Some(schema), Some(value)) = (&self.plan.schema, &value)
-            && !schema.is_valid(value)
-        {
-            return Err(Refusal::invalid(schema, value, self.limits.output.max_field_errors));
-        }
+        let value = self.valid(&mapped)?;
         let key = match (&self.plan.key, &value) {
             (Some(key), Some(value)) => Some(output_key(key, value, &bindings, moment, &self.limits.mapping)?),
             _ => record.key.clone(),
@@ -148,17 +143,33 @@ impl Work {
         Ok(reader.to_json(body).map_err(refused)?.to_string().into())
     }
 
-    /// The mapped value, if something reads it. Text that no mapping made is checked to be JSON in any case.
-    fn value_of(&self, mapped: &Bytes) -> Result<Option<Value>, Refusal> {
-        let not_json =
-            |error: serde_json::Error| Refusal::new(Code::ItemNotJson, format!("the value is not JSON: {error}"));
+    /// Checks the mapped text, and gives it as a value if something reads it.
+    fn valid(&self, mapped: &Bytes) -> Result<Option<Value>, Refusal> {
+        if self.is_valid_in_passing(mapped) {
+            return Ok(None);
+        }
+        let value: Value = serde_json::from_slice(mapped)
+            .map_err(|error| Refusal::new(Code::ItemNotJson, format!("the value is not JSON: {error}")))?;
+        match &self.plan.schema {
+            Some(schema) if !schema.is_valid(&value) => {
+                Err(Refusal::invalid(schema, &value, self.limits.output.max_field_errors))
+            }
+            _ => Ok(Some(value)),
+        }
+    }
+
+    /// Whether the text is valid and nothing reads its value: the common case, for which no value is built. Only of text
+    /// that a mapping has written, whose fields do not repeat.
+    fn is_valid_in_passing(&self, mapped: &Bytes) -> bool {
         if self.reads_value {
-            return serde_json::from_slice(mapped).map(Some).map_err(not_json);
+            return false;
         }
-        if self.plan.transform.is_none() {
-            serde_json::from_slice::<&RawValue>(mapped).map_err(not_json)?;
+        match (&self.plan.transform, &self.plan.tree_schema) {
+            (Some(_), None) => true,
+            (Some(_), Some(schema)) => JsonTree::parse(mapped).is_ok_and(|tree| schema.is_valid(&tree)),
+            (None, None) => serde_json::from_slice::<&RawValue>(mapped).is_ok(),
+            (None, Some(_)) => false,
         }
-        Ok(None)
     }
 
     /// A record without value deletes its key downstream, so it passes. A computed key is computed from nothing: it can

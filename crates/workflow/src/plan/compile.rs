@@ -7,6 +7,7 @@ use prunella_mapping::{CompileError, Expression};
 use prunella_model::workflow::{Mapping, OnInvalid, Output, SchemaSource, Step, Workflow};
 use prunella_model::{Code, Kind, StepId, WorkflowName};
 use serde::Serialize;
+use serde_json::Value;
 
 use super::{Plan, PlannedExtract, PlannedOutput, PlannedStep};
 use crate::check;
@@ -18,6 +19,7 @@ use crate::limits::Limits;
 use crate::problem::Problems;
 use crate::reads::{Reads, reads_context};
 use crate::shape;
+use crate::tree::TreeJson;
 
 impl Plan {
     /// Compiles a definition that has its mappings and schemas inside.
@@ -192,12 +194,28 @@ impl Parts<'_> {
     }
 
     pub(super) fn schema(&self, schema: &SchemaSource, pointer: &str) -> Result<Arc<jsonschema::Validator>, Problems> {
-        let SchemaSource::Inline(schema) = schema else {
-            return Err(self.broken(pointer, "the schema itself"));
-        };
-        json_schema::compile(&schema.clone().into())
-            .map(Arc::new)
-            .map_err(|error| self.document.at_value(Code::WorkflowSchema, pointer, error.to_string()).into())
+        let schema = self.inline_schema(schema, pointer)?;
+        json_schema::compile(&schema).map(Arc::new).map_err(|error| self.unusable_schema(pointer, &error))
+    }
+
+    pub(super) fn tree_schema(
+        &self,
+        schema: &SchemaSource,
+        pointer: &str,
+    ) -> Result<Arc<jsonschema::Validator<TreeJson>>, Problems> {
+        let schema = self.inline_schema(schema, pointer)?;
+        json_schema::compile_for_trees(&schema).map(Arc::new).map_err(|error| self.unusable_schema(pointer, &error))
+    }
+
+    fn inline_schema(&self, schema: &SchemaSource, pointer: &str) -> Result<Value, Problems> {
+        match schema {
+            SchemaSource::Inline(schema) => Ok(schema.clone().into()),
+            SchemaSource::File(_) => Err(self.broken(pointer, "the schema itself")),
+        }
+    }
+
+    fn unusable_schema(&self, pointer: &str, error: &jsonschema::ValidationError<'_>) -> Problems {
+        self.document.at_value(Code::WorkflowSchema, pointer, error.to_string()).into()
     }
 
     pub(super) fn expression(&self, text: &str, pointer: &str) -> Result<Expression, Problems> {

@@ -9,6 +9,7 @@ use prunella_model::workflow::SchemaSource;
 use super::compile::{Parts, printed};
 use crate::limits::Limits;
 use crate::problem::Problems;
+use crate::tree::TreeJson;
 
 /// The executable form of one version of a stream.
 #[derive(Debug, Clone)]
@@ -18,6 +19,8 @@ pub struct StreamPlan {
     pub transform: Option<Arc<Expression>>,
     /// Asserted on each mapped value.
     pub schema: Option<Arc<Validator>>,
+    /// The same schema, for values that nothing else reads.
+    pub tree_schema: Option<Arc<Validator<TreeJson>>>,
     /// Evaluated on each valid value, with `$record` bound; without it keys pass as they are.
     pub key: Option<Arc<Expression>>,
     /// The Avro schema of output values, as JSON text; without it they are JSON.
@@ -40,6 +43,7 @@ impl StreamPlan {
         Ok(Self {
             stream: stream.clone(),
             transform: stream.transform.as_ref().map(|mapping| parts.mapping(mapping, "/transform")).transpose()?,
+            tree_schema: stream.schema.as_ref().map(|schema| parts.tree_schema(schema, "/schema")).transpose()?,
             schema: stream.schema.as_ref().map(|schema| parts.schema(schema, "/schema")).transpose()?,
             key: output.key.as_ref().map(|text| parts.expression(text, "/output/key")).transpose()?.map(Arc::new),
             avro_schema,
