@@ -8,7 +8,7 @@ use std::time::Duration;
 use rdkafka::error::KafkaError;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
-use prunella_model::{WorkflowName, WorkflowVersion, WorkspaceName};
+use prunella_model::{Kind, WorkflowName, WorkflowVersion, WorkspaceName};
 use prunella_stream::homes::now_millis;
 use prunella_stream::{KafkaSettings, OutRecord, restore_partitions};
 use prunella_topology::Topics;
@@ -16,7 +16,7 @@ use prunella_wire::Codec;
 use prunella_wire::records::{AuditEvent, WorkflowLive, WorkflowVersion as VersionRecord};
 
 use crate::error::CatalogError;
-use crate::history::{History, live_key, version_key};
+use crate::history::{History, WorkflowHistory, live_key, version_key};
 
 /// Turns before a change is given up because of others.
 const TRIES: u32 = 5;
@@ -32,6 +32,16 @@ pub struct Applied {
     pub live_before: Option<WorkflowVersion>,
 }
 
+/// A definition that is to be live.
+#[derive(Debug, Clone, Copy)]
+pub struct NewVersion<'a> {
+    pub kind: Kind,
+    /// Canonical JSON.
+    pub text: &'a str,
+    /// SHA-256 of the text, lower-case hex.
+    pub digest: &'a str,
+}
+
 /// Changes the catalog.
 pub struct CatalogWriter {
     pub kafka: KafkaSettings,
@@ -42,20 +52,30 @@ pub struct CatalogWriter {
 }
 
 impl CatalogWriter {
-    /// Makes `definition` (canonical JSON with this digest) the live version. Content that is live
-    /// already makes no new version and changes nothing.
+    /// Fails when the name belongs to another kind: to be asked before anything is made for it.
+    pub async fn check_name(
+        &self,
+        workspace: &WorkspaceName,
+        name: &WorkflowName,
+        kind: Kind,
+    ) -> Result<(), CatalogError> {
+        check_kind(self.read().await?.workflow(workspace, name), workspace, name, kind)
+    }
+
+    /// Makes `definition` the live version. Content that is live already makes no new version and
+    /// changes nothing. A name keeps its kind.
     pub async fn apply(
         &self,
         workspace: &WorkspaceName,
         workflow: &WorkflowName,
-        definition: &str,
-        digest: &str,
+        definition: NewVersion<'_>,
     ) -> Result<Applied, CatalogError> {
         self.change(|history, now| {
             let known = history.workflow(workspace, workflow);
+            check_kind(known, workspace, workflow, definition.kind)?;
             let live = known.and_then(|known| known.live_definition());
             let live_before = live.map(|live| live.at.version);
-            if let Some(live) = live.filter(|live| live.digest == digest) {
+            if let Some(live) = live.filter(|live| live.digest == definition.digest) {
                 return Ok((Applied { version: live.at.version, created: false, live_before }, Vec::new()));
             }
             let last = known.and_then(|known| known.latest()).map_or(0, |latest| latest.at.version.0);
@@ -64,10 +84,11 @@ impl CatalogWriter {
                 workspace: workspace.clone(),
                 workflow: workflow.clone(),
                 version,
-                digest: digest.to_owned(),
-                definition: definition.to_owned(),
+                digest: definition.digest.to_owned(),
+                definition: definition.text.to_owned(),
                 applied_at: now,
                 applied_by: self.actor.clone(),
+                kind: definition.kind.to_string(),
             };
             let topic = self.topics.state_workflows();
             let mut records = vec![OutRecord::new(
@@ -182,6 +203,23 @@ impl CatalogWriter {
             }
         }
         Ok(history)
+    }
+}
+
+fn check_kind(
+    known: Option<&WorkflowHistory>,
+    workspace: &WorkspaceName,
+    name: &WorkflowName,
+    wanted: Kind,
+) -> Result<(), CatalogError> {
+    match known.and_then(WorkflowHistory::latest).filter(|latest| !latest.is(wanted)) {
+        None => Ok(()),
+        Some(latest) => Err(CatalogError::OtherKind {
+            workspace: workspace.to_string(),
+            name: name.clone(),
+            known: latest.kind.as_ref().map_or_else(Clone::clone, Kind::to_string),
+            wanted,
+        }),
     }
 }
 

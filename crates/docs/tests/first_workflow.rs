@@ -8,6 +8,7 @@ fn the_workflow_of_the_readme_can_be_executed() {
     let workflow = blocks.into_iter().find(|block| block.starts_with("workflow:")).expect("a workflow");
     let limits = Limits::default();
     let loaded = load_str("README.md", workflow, None, &limits).unwrap_or_else(|problems| panic!("{problems}"));
-    Plan::compile(&loaded.workflow, &limits).unwrap_or_else(|problems| panic!("{problems}"));
-    assert!(readme.contains(&format!("prunella run {} ", loaded.workflow.workflow)));
+    Plan::compile(loaded.declared.as_workflow().expect("a workflow"), &limits)
+        .unwrap_or_else(|problems| panic!("{problems}"));
+    assert!(readme.contains(&format!("prunella run {} ", loaded.declared.name())));
 }

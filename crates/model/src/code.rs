@@ -57,7 +57,8 @@ codes! {
     WorkflowFile = "0107", Fatal, "a file that the workflow names cannot be read";
     WorkflowValue = "0108", Fatal, "a value in the workflow file is not allowed";
     WorkflowTooLarge = "0109", Fatal, "a workflow is larger than a limit";
-    WorkflowDuplicate = "0110", Fatal, "two files declare the same workflow";
+    WorkflowDuplicate = "0110", Fatal, "two files declare the same workflow or stream";
+    WorkflowKind = "0111", Fatal, "a name belongs to a workflow and a stream wants it, or the other way round";
 
     // 02xx: installation, configuration, topics, local Kafka
     Config = "0201", Fatal, "the configuration is not valid";
@@ -151,6 +152,8 @@ codes! {
     ItemInvalid = "0602", DeadLetter, "a mapped item does not satisfy the schema of its step";
     OutputTooLarge = "0603", DeadLetter, "a valid item is too large for the output topic";
     OutputKey = "0604", DeadLetter, "the key of an output record cannot be computed";
+    OutputFormat = "0605", DeadLetter, "a valid value cannot be written in the format of the output topic";
+    StreamHeld = "0606", Wait, "a stream holds a partition at a record that it cannot take";
 
     // 07xx: runs
     TriggerNotJson = "0701", DeadLetter, "the value of a trigger record is not JSON";

@@ -79,6 +79,12 @@ fn is_topic_part(text: &str) -> bool {
     (1..=63).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
+fn is_kafka_topic(text: &str) -> bool {
+    (1..=249).contains(&text.len())
+        && !matches!(text, "." | "..")
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+}
+
 fn is_step_id(text: &str) -> bool {
     let mut bytes = text.bytes();
     text.len() <= 63
@@ -96,9 +102,14 @@ name_type!(
     "1 to 63 of a-z, 0-9 and -", is_topic_part
 );
 name_type!(
-    /// The name of a workflow inside its workspace. Part of topic names.
-    WorkflowName, "workflow name", "^[a-z0-9-]{1,63}$",
+    /// The name of a workflow or stream inside its workspace. Part of topic names.
+    WorkflowName, "name of a workflow or stream", "^[a-z0-9-]{1,63}$",
     "1 to 63 of a-z, 0-9 and -", is_topic_part
+);
+name_type!(
+    /// A topic by its full name, whoever owns it.
+    KafkaTopic, "topic name", "^[a-zA-Z0-9._-]{1,249}$",
+    "1 to 249 of a-z, A-Z, 0-9, '.', '_' and '-'", is_kafka_topic
 );
 name_type!(
     /// A step inside a workflow. `output` is taken by the step that `output.transform` makes.

@@ -2,12 +2,15 @@
 
 mod code;
 mod ids;
+mod kind;
+pub mod stream;
 mod units;
 pub mod workflow;
 
 pub use code::{Code, Route};
 pub use ids::{
-    Attempt, BatchNumber, IdError, ItemId, RunId, RunOrigin, StepId, WorkflowName, WorkflowRef, WorkflowVersion,
-    WorkspaceName, murmur2_partition,
+    Attempt, BatchNumber, IdError, ItemId, KafkaTopic, RunId, RunOrigin, StepId, WorkflowName, WorkflowRef,
+    WorkflowVersion, WorkspaceName, murmur2_partition,
 };
+pub use kind::Kind;
 pub use units::{ByteSize, Period, UnitError};

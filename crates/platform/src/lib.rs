@@ -3,12 +3,18 @@
 
 mod cancelled;
 mod context;
+mod fields;
 mod platform;
 mod processing;
+mod refusal;
+mod validator_settings;
 mod work;
 
 pub use cancelled::CancelledRuns;
 pub use context::{ContextDocument, moment_of};
+pub use fields::{FieldError, field_errors};
 pub use platform::Platform;
 pub use processing::{Guarantees, Placement, Processing};
+pub use refusal::{Refusal, output_key};
+pub use validator_settings::ValidatorSettings;
 pub use work::{StepWork, step_failed};

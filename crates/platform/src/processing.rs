@@ -27,6 +27,8 @@ pub struct Guarantees {
     pub transformer: Guarantee,
     /// Outputs, dead letters of items and results of batches.
     pub validator: Guarantee,
+    /// Outputs and dead letters of streams.
+    pub streams: Guarantee,
 }
 
 impl Default for Guarantees {
@@ -36,6 +38,7 @@ impl Default for Guarantees {
             extractor: Guarantee::AtLeastOnce,
             transformer: Guarantee::AtLeastOnce,
             validator: Guarantee::AtLeastOnce,
+            streams: Guarantee::AtLeastOnce,
         }
     }
 }

@@ -1,6 +1,5 @@
-//! The driver of stages without state: records of one key in order, keys side by side.
+//! The driver of stages without state: records of one lane in order, lanes side by side.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -61,7 +60,7 @@ pub async fn run<S: Stage>(
         };
         match event {
             Some(MemberEvent::Record(record)) => {
-                let shard = shard_of(&record, shards.len());
+                let shard = (worker.stage.lane(&record) % shards.len() as u64) as usize;
                 if shards[shard].send(record).is_err() {
                     break Err(worker.shard_ended());
                 }
@@ -79,15 +78,6 @@ pub async fn run<S: Stage>(
     member.handle.stop();
     member.ended().await;
     result
-}
-
-fn shard_of(record: &Record, shards: usize) -> usize {
-    let mut hasher = DefaultHasher::new();
-    match &record.key {
-        Some(key) => key.hash(&mut hasher),
-        None => record.source.hash(&mut hasher),
-    }
-    (hasher.finish() % shards as u64) as usize
 }
 
 struct Worker<S> {

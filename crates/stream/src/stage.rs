@@ -1,4 +1,5 @@
 use std::future::Future;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,9 +57,24 @@ impl From<prunella_wire::WireError> for StageError {
     }
 }
 
+/// A lane per key; records without key share that of their partition.
+fn key_lane(record: &Record) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    match &record.key {
+        Some(key) => key.hash(&mut hasher),
+        None => record.source.hash(&mut hasher),
+    }
+    hasher.finish()
+}
+
 /// A stage without state: what it does with a record depends on the record alone. It knows nothing
-/// of offsets, commits or topics' partitions. Records of one key are processed in order.
+/// of offsets, commits or topics' partitions.
 pub trait Stage: Send + Sync + 'static {
+    /// Records of one lane are processed one after another, in order; lanes side by side, as far as there are shards.
+    fn lane(&self, record: &Record) -> u64 {
+        key_lane(record)
+    }
+
     fn process(&self, record: &Record) -> impl Future<Output = Result<Outcome, StageError>> + Send;
 
     /// What to write instead when a record is given up (retries used up, or not processable at all),

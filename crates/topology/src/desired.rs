@@ -65,6 +65,18 @@ impl Topology {
         of_workflow.into_iter().map(|topic| self.desired(&topic(workspace.clone(), workflow.clone()))).collect()
     }
 
+    /// The topics of one stream: dead letters, and the output unless it goes to a topic of the user's.
+    pub fn stream_topics(
+        &self,
+        workspace: &WorkspaceName,
+        stream: &WorkflowName,
+        has_own_output: bool,
+    ) -> Vec<DesiredTopic> {
+        let output = has_own_output.then(|| TopicName::Output(workspace.clone(), stream.clone()));
+        let dead_letters = TopicName::DeadLetter(workspace.clone(), stream.clone());
+        output.iter().chain([&dead_letters]).map(|topic| self.desired(topic)).collect()
+    }
+
     /// One topic as this installation wants it.
     pub fn desired(&self, topic: &TopicName) -> DesiredTopic {
         let kind = topic.kind();

@@ -40,7 +40,7 @@ fn every_value_has_its_schema() {
 
 #[test]
 fn every_topic_has_a_writer_and_a_reader_we_know() {
-    let known = ["cli", "extractor", "gateway", "orchestrator", "transformer", "users", "validator"];
+    let known = ["cli", "extractor", "gateway", "orchestrator", "streams", "transformer", "users", "validator"];
     for (kind, declaration) in Catalogue::embedded().expect("valid").iter() {
         for side in [&declaration.writers, &declaration.readers] {
             assert!(!side.is_empty(), "{kind}");

@@ -30,6 +30,16 @@ pub enum WireError {
     )]
     NoRegistry { id: u32 },
     #[error(
+        "a value of {length} bytes starts with {start:02x?}: expected Avro in the Confluent wire format (00 and the schema's id in 4 bytes)"
+    )]
+    NotConfluent { length: usize, start: Vec<u8> },
+    #[error("an Avro value cannot be read: {reason}")]
+    Value { reason: String },
+    #[error("the value does not fit the Avro schema of the output: {reason}")]
+    ValueMisfit { reason: String },
+    #[error("the schema of {subject} cannot be registered: no schema registry is configured, set schema-registry.url")]
+    NoRegistryToWrite { subject: String },
+    #[error(
         "the stored payload {location} cannot be read: {reason}; it is kept in the object store (claims.directory), which every service must reach"
     )]
     ClaimUnreadable { location: String, reason: String },
@@ -46,9 +56,14 @@ pub enum WireError {
 impl WireError {
     pub fn code(&self) -> Code {
         match self {
-            Self::Encode { .. } | Self::Framing { .. } | Self::Decode { .. } | Self::UnexpectedRecord { .. } => {
-                Code::RecordMalformed
-            }
+            Self::Encode { .. }
+            | Self::Framing { .. }
+            | Self::Decode { .. }
+            | Self::UnexpectedRecord { .. }
+            | Self::NotConfluent { .. }
+            | Self::Value { .. } => Code::RecordMalformed,
+            Self::ValueMisfit { .. } => Code::OutputFormat,
+            Self::NoRegistryToWrite { .. } => Code::Config,
             Self::UnknownFingerprint { .. } | Self::UnknownRegistryId { .. } | Self::NoRegistry { .. } => {
                 Code::SchemaUnknown
             }

@@ -1,5 +1,7 @@
 //! Record headers: an ordered list of names and bytes, as Kafka keeps them.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 
 /// Names of the headers that Prunella writes.
@@ -17,6 +19,10 @@ pub mod names {
     pub const WORKFLOW: &str = "prunella-workflow";
     /// On outputs: version of the mapping that made the record.
     pub const MAPPING_VERSION: &str = "prunella-mapping-version";
+    /// On outputs and dead letters of streams: `workspace/stream@version`.
+    pub const STREAM: &str = "prunella-stream";
+    /// On outputs of streams: `topic/partition/offset` of the record it was made of.
+    pub const SOURCE: &str = "prunella-source";
     /// On outputs: `application/json`.
     pub const CONTENT_TYPE: &str = "content-type";
 
@@ -47,19 +53,28 @@ pub mod names {
 
 /// Headers in the order they were added; names may repeat, values may be null.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Headers(Vec<(String, Option<Bytes>)>);
+pub struct Headers(Vec<(Cow<'static, str>, Option<Bytes>)>);
 
 impl Headers {
     pub fn new() -> Self {
         Self::default()
     }
 
+    pub fn with_capacity(headers: usize) -> Self {
+        Self(Vec::with_capacity(headers))
+    }
+
+    /// Adds one of our own headers, whose name need not be copied.
+    pub fn push_known(&mut self, name: &'static str, value: impl Into<Bytes>) {
+        self.0.push((Cow::Borrowed(name), Some(value.into())));
+    }
+
     pub fn push(&mut self, name: &str, value: impl Into<Bytes>) {
-        self.0.push((name.to_owned(), Some(value.into())));
+        self.0.push((Cow::Owned(name.to_owned()), Some(value.into())));
     }
 
     pub fn push_null(&mut self, name: &str) {
-        self.0.push((name.to_owned(), None));
+        self.0.push((Cow::Owned(name.to_owned()), None));
     }
 
     /// Numbers in headers are decimal text.
@@ -83,7 +98,7 @@ impl Headers {
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (&str, Option<&Bytes>)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_ref()))
+        self.0.iter().map(|(name, value)| (name.as_ref(), value.as_ref()))
     }
 
     pub fn is_empty(&self) -> bool {

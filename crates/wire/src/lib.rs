@@ -10,6 +10,7 @@ pub mod records;
 mod registry;
 mod schema;
 mod trace;
+mod values;
 
 pub use claims::ClaimStore;
 pub use codec::{Codec, Opened, SchemaSource};
@@ -19,3 +20,4 @@ pub use payload::{Claim, Payload};
 pub use registry::{Registry, RegistryConfig};
 pub use schema::{ControlRecord, Fingerprint, RecordSchema};
 pub use trace::TraceContext;
+pub use values::{ValueReader, ValueSchemas, ValueWriter, schema_id};

@@ -50,6 +50,13 @@ impl Registry {
         Ok(registered.id)
     }
 
+    /// Registers the Avro schema of users' values under `subject` and gives its id.
+    pub async fn register_value(&self, subject: &str, schema: &str) -> Result<u32, WireError> {
+        let schema = SuppliedSchema::new(None, SchemaType::Avro, schema.to_owned());
+        let registered = post_schema(&self.settings, subject.to_owned(), schema).await;
+        registered.map(|registered| registered.id).map_err(|error| registry_error(&self.url, &error))
+    }
+
     /// The text of the schema with this id.
     pub async fn schema(&self, id: u32) -> Result<String, WireError> {
         let found = get_schema_by_id(id, &self.settings).await;

@@ -203,6 +203,7 @@ async fn every_record_is_read_back_as_it_was_written() {
     survives(
         &codec,
         prunella_wire::records::WorkflowVersion {
+            kind: "stream".to_owned(),
             workspace: workspace(),
             workflow: workflow(),
             version: WorkflowVersion(1),

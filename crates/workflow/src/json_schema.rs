@@ -7,11 +7,17 @@ use serde_json::Value;
 use crate::document::{Document, join};
 use crate::problem::Problem;
 use crate::suggest;
+use crate::tree::TreeJson;
 
 /// The validator of a schema: draft 2020-12 unless `$schema` names another, formats asserted, no reference
 /// outside the schema followed.
 pub(crate) fn compile(schema: &Value) -> Result<Validator, Box<ValidationError<'static>>> {
     jsonschema::options().offline().should_validate_formats(true).build(schema).map_err(Box::new)
+}
+
+/// The same for values that are only looked at in passing.
+pub(crate) fn compile_for_trees(schema: &Value) -> Result<Validator<TreeJson>, Box<ValidationError<'static>>> {
+    jsonschema::options_for::<TreeJson>().offline().should_validate_formats(true).build(schema).map_err(Box::new)
 }
 
 /// All mistakes of the schema at `pointer` of `document`.

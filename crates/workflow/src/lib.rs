@@ -1,5 +1,6 @@
-//! Workflow files: read, checked as a whole, and turned into a plan that services execute.
+//! Workflow and stream files: read, checked as a whole, and turned into a plan that services execute.
 
+mod avro;
 mod check;
 mod document;
 mod files;
@@ -13,9 +14,13 @@ mod reads;
 mod schema;
 mod shape;
 mod suggest;
+mod tree;
 
 pub use limits::Limits;
-pub use load::{Loaded, canonical, load, load_dir, load_str};
-pub use plan::{PageStrategy, Plan, PlannedExtract, PlannedHttp, PlannedOutput, PlannedPagination, PlannedStep};
+pub use load::{Declared, Loaded, canonical, load, load_dir, load_str};
+pub use plan::{
+    PageStrategy, Plan, PlannedExtract, PlannedHttp, PlannedOutput, PlannedPagination, PlannedStep, StreamPlan,
+};
 pub use problem::{Place, Problem, Problems};
-pub use schema::workflow_schema;
+pub use schema::{stream_schema, workflow_schema};
+pub use tree::{JsonTree, TreeJson};

@@ -4,8 +4,11 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use prunella_model::Code;
+use prunella_model::stream::Stream;
 use prunella_model::workflow::Workflow;
+use prunella_model::{Code, Kind, WorkflowName};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -16,11 +19,48 @@ use crate::limits::Limits;
 use crate::problem::{Problem, Problems};
 use crate::shape;
 
-/// A workflow without mistakes.
+/// What a file declares.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Declared {
+    Workflow(Box<Workflow>),
+    Stream(Box<Stream>),
+}
+
+impl Declared {
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Workflow(_) => Kind::Workflow,
+            Self::Stream(_) => Kind::Stream,
+        }
+    }
+
+    pub fn name(&self) -> &WorkflowName {
+        match self {
+            Self::Workflow(workflow) => &workflow.workflow,
+            Self::Stream(stream) => &stream.stream,
+        }
+    }
+
+    pub fn as_workflow(&self) -> Option<&Workflow> {
+        match self {
+            Self::Workflow(workflow) => Some(workflow),
+            Self::Stream(_) => None,
+        }
+    }
+
+    pub fn as_stream(&self) -> Option<&Stream> {
+        match self {
+            Self::Stream(stream) => Some(stream),
+            Self::Workflow(_) => None,
+        }
+    }
+}
+
+/// A workflow or stream without mistakes.
 #[derive(Debug, Clone)]
 pub struct Loaded {
     /// The definition, mapping texts and schemas inside, exactly as `canonical` says it.
-    pub workflow: Workflow,
+    pub declared: Declared,
     /// The definition as JSON with sorted fields and without white space. Files that mean the same give the same text.
     pub canonical: String,
     /// SHA-256 of `canonical` in lower-case hex.
@@ -29,7 +69,7 @@ pub struct Loaded {
     pub files: Vec<PathBuf>,
 }
 
-/// Reads and checks one workflow file. Mapping and schema files must lie in its directory.
+/// Reads and checks one workflow or stream file. Mapping and schema files must lie in its directory.
 ///
 /// Errors: everything that is wrong with it, codes `PRN-0101` to `PRN-0109`.
 pub fn load(path: &Path, limits: &Limits) -> Result<Loaded, Problems> {
@@ -51,37 +91,57 @@ pub fn load_str(name: &str, text: &str, directory: Option<&Path>, limits: &Limit
     }
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let document = Document::read(name, text, limits)?;
+    let kind = check::kind(&document)?;
     let mut files = Files::new(directory, limits);
-    let mut problems = shape::check(&document);
-    let (found, resolved) = check::check(&document, &mut files, limits);
+    let mut problems = shape::check(&document, kind);
+    let (found, resolved) = check::check(&document, kind, &mut files, limits);
     problems.extend(found);
     Problems::check(problems)?;
 
-    let written = shape::typed(&document, &resolved)?;
-    let canonical = canonical(&written).map_err(|error| {
-        document.at_value(Code::WorkflowShape, "", format!("the workflow cannot be stored: {error}"))
-    })?;
+    let (declared, canonical) = match kind {
+        Kind::Workflow => {
+            let (workflow, text) = stored(&document, kind, &resolved, limits)?;
+            (Declared::Workflow(workflow), text)
+        }
+        Kind::Stream => {
+            let (stream, text) = stored(&document, kind, &resolved, limits)?;
+            (Declared::Stream(stream), text)
+        }
+    };
+    let digest = Sha256::digest(&canonical).iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(Loaded { declared, canonical, digest, files: files.into_read() })
+}
+
+/// The definition as it will be stored, and read back from there, so that this process and every later one use the very
+/// same definition.
+fn stored<T: Serialize + DeserializeOwned>(
+    document: &Document,
+    kind: Kind,
+    resolved: &Value,
+    limits: &Limits,
+) -> Result<(Box<T>, String), Problems> {
+    let written: T = shape::typed(document, resolved)?;
+    let canonical = canonical(&written)
+        .map_err(|error| document.at_value(Code::WorkflowShape, "", format!("the {kind} cannot be stored: {error}")))?;
     if canonical.len() as u64 > limits.max_definition.bytes() {
         let message = format!(
-            "with its mappings and schemas the workflow has {} bytes; the limit is {}",
+            "with its mappings and schemas the {kind} has {} bytes; the limit is {}",
             canonical.len(),
             limits.max_definition
         );
-        return Err(document.at_key(Code::WorkflowTooLarge, "/workflow", message).into());
+        return Err(document.at_key(Code::WorkflowTooLarge, &format!("/{kind}"), message).into());
     }
-    // Read back from the stored form, so that this process and every later one use the very same definition.
-    let workflow = serde_json::from_str(&canonical).map_err(|error| {
+    let read_back = serde_json::from_str(&canonical).map_err(|error| {
         document.at_value(Code::WorkflowShape, "", format!("the stored form cannot be read: {error}"))
     })?;
-    let digest = Sha256::digest(&canonical).iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(Loaded { workflow, canonical, digest, files: files.into_read() })
+    Ok((Box::new(read_back), canonical))
 }
 
 /// Reads all workflow files of a directory and the directories in it, by name; hidden ones and links to directories
-/// are passed over. A workflow file is a `.yaml`, `.yml` or `.json` file with a field `workflow`.
+/// are passed over. A workflow file is a `.yaml`, `.yml` or `.json` file with a field `workflow` or with `kind: stream`.
 ///
-/// Errors: everything wrong with any of them, and `PRN-0110` for two workflows of one name, `PRN-0107` when there is no
-/// workflow file at all.
+/// Errors: everything wrong with any of them, and `PRN-0110` for two of one name, `PRN-0107` when there is no workflow
+/// file at all.
 pub fn load_dir(directory: &Path, limits: &Limits) -> Result<Vec<Loaded>, Problems> {
     let mut paths = Vec::new();
     candidates(directory, &mut paths).map_err(|(path, error)| {
@@ -97,7 +157,7 @@ pub fn load_dir(directory: &Path, limits: &Limits) -> Result<Vec<Loaded>, Proble
         }
         match load(&path, limits) {
             Ok(loaded) => {
-                let name = loaded.workflow.workflow.to_string();
+                let name = loaded.declared.name().to_string();
                 if let Some(first) = by_name.get(&name) {
                     problems.push(duplicate(&path, first, &name, limits));
                 } else {
@@ -111,17 +171,19 @@ pub fn load_dir(directory: &Path, limits: &Limits) -> Result<Vec<Loaded>, Proble
     Problems::check(problems)?;
     if workflows.is_empty() {
         let message = "there is no workflow file in this directory".to_owned();
-        let help = Some("a workflow file is a .yaml, .yml or .json file with a field `workflow`".to_owned());
+        let help = Some(
+            "a workflow file is a .yaml, .yml or .json file with a field `workflow` or with `kind: stream`".to_owned(),
+        );
         let error = FileError { code: Code::WorkflowFile, message, help };
         return Err(unreadable(&directory.display().to_string(), error).into());
     }
     Ok(workflows)
 }
 
-/// The canonical text of a workflow: fields sorted, no white space, defaults written out so that a later release with
+/// The canonical text of a definition: fields sorted, no white space, defaults written out so that a later release with
 /// other defaults does not change what a stored definition means.
-pub fn canonical(workflow: &Workflow) -> Result<String, serde_json::Error> {
-    let mut value = serde_json::to_value(workflow)?;
+pub fn canonical<T: Serialize>(definition: &T) -> Result<String, serde_json::Error> {
+    let mut value = serde_json::to_value(definition)?;
     value.sort_all_objects();
     serde_json::to_string(&value)
 }
@@ -133,11 +195,14 @@ fn unreadable(name: &str, error: FileError) -> Problem {
 }
 
 fn duplicate(path: &Path, first: &Path, name: &str, limits: &Limits) -> Problem {
-    let message = format!("the workflow `{name}` is declared in {} too", first.display());
+    let message = format!("`{name}` is declared in {} too", first.display());
     let file = path.display().to_string();
     let document = read_text(path, limits).ok().and_then(|text| Document::read(&file, &text, limits).ok());
     match document {
-        Some(document) => document.at_value(Code::WorkflowDuplicate, "/workflow", message),
+        Some(document) => {
+            let field = if document.get("/workflow").is_some() { "/workflow" } else { "/stream" };
+            document.at_value(Code::WorkflowDuplicate, field, message)
+        }
         None => Source::new(&file, "").problem(Code::WorkflowDuplicate, 0..0, "", message),
     }
 }
@@ -162,18 +227,26 @@ fn candidates(directory: &Path, found: &mut Vec<PathBuf>) -> Result<(), (PathBuf
     Ok(())
 }
 
-/// A file that cannot be parsed counts when a line of it starts like the field `workflow`: its author would want to
-/// hear of the mistake.
+/// A file that cannot be parsed counts when a line of it starts like the field `workflow` or says `kind: stream`: its
+/// author would want to hear of the mistake.
 fn looks_like_workflow(path: &Path, limits: &Limits) -> bool {
     let name = path.display().to_string();
     let Ok(text) = read_text(path, limits) else {
         return false;
     };
     match Document::read(&name, &text, limits) {
-        Ok(document) => document.value().get("workflow").is_some_and(|name| !Value::is_null(name)),
+        Ok(document) => {
+            let value = document.value();
+            value.get("workflow").is_some_and(|name| !Value::is_null(name))
+                || value.get("kind").is_some_and(|kind| kind == Kind::Stream.as_str())
+        }
         Err(_) => text.lines().any(|line| {
-            let line = line.trim_start_matches(['{', '"', '\'', ' ', '\t', '\u{feff}']);
-            line.strip_prefix("workflow").is_some_and(|rest| rest.trim_start_matches(['"', '\'', ' ']).starts_with(':'))
+            let mut words = line.split(['{', '"', '\'', ' ', '\t', ':', '\u{feff}']).filter(|word| !word.is_empty());
+            match words.next() {
+                Some("workflow") => line.contains(':'),
+                Some("kind") => words.next() == Some(Kind::Stream.as_str()),
+                _ => false,
+            }
         }),
     }
 }

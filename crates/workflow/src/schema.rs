@@ -1,23 +1,39 @@
-//! The JSON Schema of workflow files, as editors use it and as the shape check reads it.
+//! The JSON Schemas of workflow and stream files, as editors use it and as the shape check reads it.
 
 use std::sync::LazyLock;
 
+use prunella_model::Kind;
+use prunella_model::stream::Stream;
 use prunella_model::workflow::Workflow;
+use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
-static SCHEMA: LazyLock<Value> = LazyLock::new(generate);
+static WORKFLOW: LazyLock<Value> = LazyLock::new(|| generate::<Workflow>("Prunella workflow"));
+static STREAM: LazyLock<Value> = LazyLock::new(|| generate::<Stream>("Prunella stream"));
 
 /// The JSON Schema (draft 2020-12) of a workflow file, published as `schemas/workflow.schema.json`.
 pub fn workflow_schema() -> &'static Value {
-    &SCHEMA
+    &WORKFLOW
 }
 
-fn generate() -> Value {
-    let mut schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<Workflow>().to_value();
+/// The JSON Schema (draft 2020-12) of a stream file, published as `schemas/stream.schema.json`.
+pub fn stream_schema() -> &'static Value {
+    &STREAM
+}
+
+pub(crate) fn schema_of(kind: Kind) -> &'static Value {
+    match kind {
+        Kind::Workflow => workflow_schema(),
+        Kind::Stream => stream_schema(),
+    }
+}
+
+fn generate<T: JsonSchema>(title: &str) -> Value {
+    let mut schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<T>().to_value();
     without_null(&mut schema);
     if let Value::Object(root) = &mut schema {
-        root.insert("title".to_owned(), "Prunella workflow".into());
+        root.insert("title".to_owned(), title.into());
     }
     schema
 }

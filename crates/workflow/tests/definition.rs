@@ -47,7 +47,7 @@ fn a_definition_holds_what_its_files_say() {
     let directory = directory();
     let path = directory.path().join("orders.yaml");
     let loaded = load(&path, &Limits::default()).unwrap_or_else(|problems| panic!("{problems}"));
-    let step = &loaded.workflow.steps[0];
+    let step = &loaded.declared.as_workflow().expect("a workflow").steps[0];
     assert!(matches!(&step.transform, Some(Mapping::Inline(text)) if text.contains("$string(id)")));
     assert!(matches!(&step.schema, Some(SchemaSource::Inline(schema)) if schema["type"] == "object"));
     let names: Vec<_> = loaded.files.iter().map(|path| path.strip_prefix(directory.path()).expect("inside")).collect();
@@ -70,7 +70,7 @@ fn the_same_content_is_the_same_digest_and_other_content_another() {
     ] {
         let same = loaded(same);
         assert_eq!(same.digest, base.digest, "{}\n{}", same.canonical, base.canonical);
-        assert_eq!(same.workflow, base.workflow);
+        assert_eq!(same.declared, base.declared);
     }
     let other = loaded(
         "workflow: w\ntrigger: {}\nsteps: [{ id: a, extract: { inline: { x: 1, y: [3] } } }]\noutput: { from: a }\n",
@@ -84,7 +84,7 @@ fn a_definition_read_back_from_its_canonical_form_is_the_same() {
     let first = load(&directory.path().join("orders.yaml"), &Limits::default()).expect("valid");
     let again = load_str("stored", &first.canonical, None, &Limits::default()).expect("valid");
     assert_eq!(again.canonical, first.canonical);
-    assert_eq!(again.workflow, first.workflow);
+    assert_eq!(again.declared, first.declared);
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn a_directory_is_all_its_workflows_and_nothing_else() {
         "invoices.json",
         "{\"workflow\":\"invoices\",\"trigger\":{},\"steps\":[{\"id\":\"a\",\"extract\":{\"trigger\":{}}}],\"output\":{\"from\":\"a\"}}",
     );
-    let names = |found: Vec<Loaded>| found.iter().map(|one| one.workflow.workflow.to_string()).collect::<Vec<_>>();
+    let names = |found: Vec<Loaded>| found.iter().map(|one| one.declared.name().to_string()).collect::<Vec<_>>();
     let found = load_dir(directory.path(), &Limits::default()).unwrap_or_else(|problems| panic!("{problems}"));
     assert_eq!(names(found), ["invoices", "orders"]);
 

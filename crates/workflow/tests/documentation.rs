@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use prunella_model::Code;
-use prunella_workflow::{Limits, Plan, load_str};
+use prunella_workflow::{Declared, Limits, Plan, StreamPlan, load_str};
 
 fn docs() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs")
@@ -12,15 +12,24 @@ fn docs() -> PathBuf {
 
 #[test]
 fn every_workflow_in_the_reference_is_executable() {
-    let text = fs::read_to_string(docs().join("workflows.md")).expect("the reference");
-    let blocks: Vec<&str> = text.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    assert!(blocks.len() >= 3, "{}", blocks.len());
     let limits = Limits::default();
-    for block in blocks {
-        let loaded =
-            load_str("docs/workflows.md", block, None, &limits).unwrap_or_else(|problems| panic!("{problems}"));
-        Plan::compile(&loaded.workflow, &limits).unwrap_or_else(|problems| panic!("{problems}"));
+    for (file, least) in [("workflows.md", 3), ("streams.md", 2)] {
+        let text = fs::read_to_string(docs().join(file)).expect("the reference");
+        let blocks: Vec<&str> = text.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+        assert!(blocks.len() >= least, "{file}: {}", blocks.len());
+        for block in blocks {
+            let loaded = load_str(file, block, None, &limits).unwrap_or_else(|problems| panic!("{problems}"));
+            compile(&loaded.declared, &limits);
+        }
     }
+}
+
+fn compile(declared: &Declared, limits: &Limits) {
+    let compiled = match declared {
+        Declared::Workflow(workflow) => Plan::compile(workflow, limits).map(drop),
+        Declared::Stream(stream) => StreamPlan::compile(stream, limits).map(drop),
+    };
+    compiled.unwrap_or_else(|problems| panic!("{problems}"));
 }
 
 #[test]

@@ -61,7 +61,7 @@ fn check(text: &str) {
     let limits = Limits::default();
     match load_str("w.yaml", text, None, &limits) {
         Ok(loaded) => {
-            let plan = Plan::compile(&loaded.workflow, &limits);
+            let plan = Plan::compile(loaded.declared.as_workflow().expect("a workflow"), &limits);
             assert!(plan.is_ok(), "loaded but not executable: {}\n{}", plan.expect_err("problems"), loaded.canonical);
             let again = load_str("stored", &loaded.canonical, None, &limits).map(|again| again.digest);
             assert_eq!(again.ok(), Some(loaded.digest), "{}", loaded.canonical);

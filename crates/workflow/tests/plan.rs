@@ -9,7 +9,8 @@ use prunella_workflow::{Limits, PageStrategy, Plan, PlannedExtract, load_str};
 fn plan(text: &str) -> Plan {
     let limits = Limits::default();
     let loaded = load_str("w.yaml", text, None, &limits).unwrap_or_else(|problems| panic!("{problems}"));
-    Plan::compile(&loaded.workflow, &limits).unwrap_or_else(|problems| panic!("{problems}"))
+    Plan::compile(loaded.declared.as_workflow().expect("a workflow"), &limits)
+        .unwrap_or_else(|problems| panic!("{problems}"))
 }
 
 const DIAMOND: &str = r#"

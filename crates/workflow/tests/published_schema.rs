@@ -6,15 +6,20 @@ use prunella_workflow::{Limits, load_str};
 use serde_json::json;
 
 #[test]
-fn the_published_schema_is_the_one_of_the_types() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../schemas/workflow.schema.json");
-    let schema = prunella_workflow::workflow_schema();
-    let text = format!("{schema:#}\n");
-    if std::env::var_os("UPDATE").is_some() {
-        std::fs::write(&path, &text).expect("the schema is written");
+fn the_published_schemas_are_the_ones_of_the_types() {
+    let schemas = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../schemas");
+    for (file, schema) in [
+        ("workflow.schema.json", prunella_workflow::workflow_schema()),
+        ("stream.schema.json", prunella_workflow::stream_schema()),
+    ] {
+        let path = schemas.join(file);
+        let text = format!("{schema:#}\n");
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(&path, &text).expect("the schema is written");
+        }
+        let committed = std::fs::read_to_string(&path).unwrap_or_default();
+        assert_eq!(committed, text, "schemas/{file} is stale: run UPDATE=1 cargo test -p prunella-workflow");
     }
-    let committed = std::fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(committed, text, "schemas/workflow.schema.json is stale: run UPDATE=1 cargo test -p prunella-workflow");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use prunella_catalog::Catalog;
-use prunella_model::{Code, WorkflowRef};
+use prunella_model::{Code, Kind, WorkflowRef};
 use prunella_platform::Platform;
 use prunella_stream::homes::{self, Addressed, HomeSite, Homes, HomesConfig};
 use prunella_stream::{Member, MemberHandle, OutRecord, Record, StageError, StreamError, supervise};
@@ -73,7 +73,7 @@ fn subscription(platform: &Platform) -> Vec<String> {
     let triggers = history
         .workflows
         .iter()
-        .filter(|(_, known)| known.live.is_some())
+        .filter(|(_, known)| known.live_definition().is_some_and(|live| live.is(Kind::Workflow)))
         .map(|((workspace, workflow), _)| platform.topics.trigger(workspace, workflow));
     std::iter::once(platform.topics.stage_progress()).chain(triggers).collect()
 }

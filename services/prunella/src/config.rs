@@ -12,11 +12,10 @@ use prunella_gateway::GatewayConfig;
 use prunella_mapping::Limits;
 use prunella_model::{ByteSize, Code, Period};
 use prunella_orchestrator::RunSettings;
-use prunella_platform::Processing;
+use prunella_platform::{Processing, ValidatorSettings};
 use prunella_sources::HttpClientConfig;
 use prunella_stream::{KafkaSettings, RuntimeSettings};
 use prunella_topology::TopicsConfig;
-use prunella_validator::ValidatorSettings;
 use prunella_wire::RegistryConfig;
 
 use crate::failure::Failure;

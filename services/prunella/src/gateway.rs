@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use prunella_catalog::{Catalog, Definition};
 use prunella_gateway::{Gateway, GatewayConfig, GatewayDeps, LiveWorkflow, Workflows};
-use prunella_model::{WorkflowName, WorkspaceName};
+use prunella_model::{Kind, WorkflowName, WorkspaceName};
 use prunella_platform::Platform;
 use prunella_runview::RunView;
 
@@ -34,14 +34,18 @@ impl Workflows for CatalogWorkflows {
         workspace: &'a WorkspaceName,
         workflow: &'a WorkflowName,
     ) -> BoxFuture<'a, Option<LiveWorkflow>> {
-        async move { self.0.live(workspace, workflow).map(|definition| live_workflow(&definition)) }.boxed()
+        async move {
+            self.0.live(workspace, workflow).filter(|live| live.is(Kind::Workflow)).map(|live| live_workflow(&live))
+        }
+        .boxed()
     }
 
     fn list<'a>(&'a self, workspace: &'a WorkspaceName) -> BoxFuture<'a, Vec<LiveWorkflow>> {
         async move {
             let history = self.0.history();
             let of_workspace = history.workflows.iter().filter(|((known, _), _)| known == workspace);
-            of_workspace.filter_map(|(_, known)| known.live_definition().map(|live| live_workflow(live))).collect()
+            let live = of_workspace.filter_map(|(_, known)| known.live_definition());
+            live.filter(|live| live.is(Kind::Workflow)).map(|live| live_workflow(live)).collect()
         }
         .boxed()
     }

@@ -7,6 +7,7 @@ mod commands;
 mod config;
 #[cfg(test)]
 mod config_docs;
+mod definitions;
 mod demo;
 mod failure;
 mod gateway;

@@ -14,8 +14,9 @@ use prunella_model::Code;
 use prunella_platform::{CancelledRuns, Placement, Platform};
 use prunella_sources::HttpClient;
 use prunella_stream::{Output, RefusedSizes, StreamError};
+use prunella_streams::WorkLimits;
 use prunella_topology::{Catalogue, Cluster, TopicName, Topology};
-use prunella_wire::{ClaimStore, Codec, RecordSchema, Registry};
+use prunella_wire::{ClaimStore, Codec, RecordSchema, Registry, ValueSchemas};
 
 use crate::config::Config;
 use crate::failure::Failure;
@@ -27,11 +28,13 @@ pub enum Service {
     Extractor,
     Transformer,
     Validator,
+    Streams,
     Gateway,
 }
 
 impl Service {
-    pub const ALL: [Self; 5] = [Self::Orchestrator, Self::Extractor, Self::Transformer, Self::Validator, Self::Gateway];
+    pub const ALL: [Self; 6] =
+        [Self::Orchestrator, Self::Extractor, Self::Transformer, Self::Validator, Self::Streams, Self::Gateway];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -39,6 +42,7 @@ impl Service {
             Self::Extractor => "extractor",
             Self::Transformer => "transformer",
             Self::Validator => "validator",
+            Self::Streams => "streams",
             Self::Gateway => "gateway",
         }
     }
@@ -160,7 +164,13 @@ impl Process {
             Placement::Staged => None,
             Placement::Fused => Some(FusedStages::new(&extractor, transformer.clone(), validator.clone())),
         };
-        Ok(StageDeps { extractor, transformer, validator, fused })
+        let registry = config.schema_registry.client()?.map(|client| Registry::new(&client)).transpose()?;
+        let streams = prunella_streams::Deps {
+            platform: self.platform.clone(),
+            limits: WorkLimits { mapping: config.mapping.clone(), output: config.validator.clone() },
+            schemas: Arc::new(ValueSchemas::new(registry)),
+        };
+        Ok(StageDeps { extractor, transformer, validator, streams, fused })
     }
 
     fn spawn(
@@ -194,6 +204,10 @@ impl Process {
                 let deps = deps.validator.clone();
                 running.spawn(async move { ended(prunella_validator::run(deps, stop).await) });
             }
+            Service::Streams => {
+                let deps = deps.streams.clone();
+                running.spawn(async move { ended(prunella_streams::run(deps, stop).await) });
+            }
             Service::Gateway => {
                 let mut gateway = self.config.gateway.clone();
                 gateway.view_directory = self.data_directory.join(&gateway.view_directory);
@@ -209,6 +223,7 @@ struct StageDeps {
     extractor: prunella_extractor::Deps,
     transformer: prunella_transformer::Deps,
     validator: prunella_validator::Deps,
+    streams: prunella_streams::Deps,
     fused: Option<Arc<FusedStages>>,
 }
 

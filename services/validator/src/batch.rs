@@ -7,28 +7,14 @@ use serde_json::value::RawValue;
 use prunella_mapping::Bindings;
 use prunella_model::Code;
 use prunella_model::workflow::OnInvalid;
-use prunella_platform::{StepWork, moment_of};
+use prunella_platform::{Refusal, StepWork, moment_of, output_key};
 use prunella_stream::homes::now_millis;
 use prunella_stream::{DeadLetter, OutRecord, Record, StageError};
 use prunella_telemetry::metrics;
 use prunella_wire::records::{BatchResult, ErrorInfo, StageBatch, StageItem};
 use prunella_wire::{TraceContext, names};
 
-use crate::fields::{FieldError, field_errors};
 use crate::service::Deps;
-
-/// Why an item is not sent on.
-struct Refusal {
-    code: Code,
-    message: String,
-    fields: Vec<FieldError>,
-}
-
-impl Refusal {
-    fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), fields: Vec::new() }
-    }
-}
 
 /// Checks `batch`: gives the outputs and dead letters to be written, and what the run is told. `origin` is
 /// the record that the batch comes from, `group` the consumer group that took it.
@@ -111,8 +97,7 @@ fn check(
     if let (Some(schema), Some(value)) = (&work.step().schema, &parsed)
         && !schema.is_valid(value)
     {
-        let fields = field_errors(schema, value, deps.settings.max_field_errors);
-        return Err(Refusal { code: Code::ItemInvalid, message: summary(&fields), fields });
+        return Err(Refusal::invalid(schema, value, deps.settings.max_field_errors));
     }
     if !work.is_output() {
         return Ok(None);
@@ -120,8 +105,7 @@ fn check(
     let key = match (key_expression, &parsed) {
         (Some(expression), Some(value)) => {
             let moment = moment_of(&batch.item_id(item.index), record.timestamp);
-            let key = expression.evaluate(value, &Bindings::new(), moment, &deps.limits);
-            output_key(key.map_err(|error| Refusal::new(error.code(), format!("output.key: {error}")))?)?
+            output_key(expression, value, &Bindings::new(), moment, &deps.limits)?
         }
         _ => Bytes::from(batch.at.run.to_string()),
     };
@@ -138,29 +122,6 @@ fn check(
         .with(names::MAPPING_VERSION, batch.mapping_version.to_string())
         .with(names::CONTENT_TYPE, "application/json");
     Ok(Some(OutRecord::new(topic, key, output.clone()).with_headers(headers)))
-}
-
-/// A key is text: strings as they are, everything else as JSON.
-fn output_key(key: Option<Value>) -> Result<Bytes, Refusal> {
-    match key {
-        None | Some(Value::Null) => Err(Refusal::new(
-            Code::OutputKey,
-            "output.key gives no value for this item: name a field that every item has",
-        )),
-        Some(Value::String(text)) => Ok(Bytes::from(text)),
-        Some(other) => Ok(Bytes::from(other.to_string())),
-    }
-}
-
-fn summary(fields: &[FieldError]) -> String {
-    let first = fields.first().map_or_else(String::new, |field| {
-        let place = if field.pointer.is_empty() { "the item" } else { &field.pointer };
-        format!("{place}: {} (found {})", field.expected, field.found)
-    });
-    match fields.len() {
-        0 | 1 => first,
-        more => format!("{first}; and {} more", more - 1),
-    }
 }
 
 async fn dead_letter(

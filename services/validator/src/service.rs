@@ -10,7 +10,7 @@ use prunella_wire::TraceContext;
 use prunella_wire::records::{ErrorInfo, StageBatch};
 
 use crate::batch::validate;
-use crate::settings::ValidatorSettings;
+use prunella_platform::ValidatorSettings;
 
 const SERVICE: &str = "validator";
 

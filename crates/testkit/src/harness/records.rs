@@ -131,6 +131,32 @@ impl Kafka {
         sent.map_err(|(error, _)| error).unwrap_or_else(|error| panic!("{topic} does not accept the record: {error}"));
     }
 
+    /// Writes records with keys in the order given and waits for all of them to be accepted.
+    pub fn produce_all(&self, topic: &str, records: &[(String, String)]) {
+        let send = |(key, value): &(String, String)| {
+            let record = FutureRecord::to(topic).key(key.as_bytes()).payload(value.as_bytes());
+            let queued = self.producer().send_result(record);
+            queued.unwrap_or_else(|(error, _)| panic!("{topic} does not take the record: {error}"))
+        };
+        let deliveries: Vec<_> = records.iter().map(send).collect();
+        for delivery in deliveries {
+            let delivered = block_on(delivery).expect("a producer");
+            delivered.unwrap_or_else(|(error, _)| panic!("{topic} does not accept the record: {error}"));
+        }
+    }
+
+    /// What a consumer group has committed for a partition.
+    pub fn committed(&self, group: &str, topic: &str, partition: i32) -> Option<i64> {
+        let consumer: BaseConsumer = self.config.clone().set("group.id", group).create().expect("a consumer");
+        let mut asked = TopicPartitionList::new();
+        asked.add_partition(topic, partition);
+        let committed = consumer.committed_offsets(asked, PATIENCE).expect("offsets");
+        match committed.elements().first().map(|element| element.offset()) {
+            Some(Offset::Offset(offset)) => Some(offset),
+            _ => None,
+        }
+    }
+
     fn producer(&self) -> &FutureProducer {
         self.producer.get_or_init(|| self.config.create().expect("a producer"))
     }

@@ -16,6 +16,8 @@ pub struct WorkflowVersion {
     pub definition: String,
     pub applied_at: i64,
     pub applied_by: String,
+    /// `workflow` or `stream`; a later release may know more.
+    pub kind: String,
 }
 
 /// Key `<workspace>/<workflow>`: the version that new runs use.

@@ -15,6 +15,8 @@ pub(super) enum Root {
     Context,
     /// An item; the context is bound as `$trigger`, `$steps` and `$run`.
     Item,
+    /// The value of a stream's record; the record itself is bound as `$record`.
+    Record,
 }
 
 impl Root {
@@ -22,7 +24,7 @@ impl Root {
     pub(super) fn steps(self) -> &'static str {
         match self {
             Self::Context => "steps",
-            Self::Item => "$steps",
+            Self::Item | Self::Record => "$steps",
         }
     }
 }
@@ -40,6 +42,7 @@ impl Read {
         let reads = match root {
             Root::Context => Reads::of_context(expression),
             Root::Item => Reads::of_mapping(expression),
+            Root::Record => Reads::default(),
         };
         Self { pointer: pointer.to_owned(), root, reads }
     }
@@ -50,7 +53,12 @@ impl Checker<'_, '_> {
     pub(super) fn expression(&mut self, pointer: &str, root: Root) -> Option<Read> {
         let text = self.text(pointer)?;
         match Expression::compile(text) {
-            Ok(expression) => Some(Read::new(pointer, &expression, root)),
+            Ok(expression) => {
+                let problem = |message| self.document.at_value(Code::WorkflowExpression, pointer, message);
+                let foreign = foreign_variable(&expression, root).map(problem);
+                self.problems.extend(foreign);
+                Some(Read::new(pointer, &expression, root))
+            }
             Err(error) => {
                 let mut problem =
                     self.document.in_text(Code::WorkflowExpression, pointer, error.position, error.message.clone());
@@ -78,6 +86,8 @@ impl Checker<'_, '_> {
         };
         match Expression::compile(source.text()) {
             Ok(expression) => {
+                let problem = |message| source.problem(Code::WorkflowExpression, 0..0, "", message);
+                self.problems.extend(foreign_variable(&expression, root).map(problem));
                 self.put(pointer, Value::String(source.text().to_owned()));
                 Some(Read::new(&file_field, &expression, root))
             }
@@ -126,6 +136,13 @@ impl Checker<'_, '_> {
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
     }
+}
+
+/// A stream has no run: what the expressions of a step are given would be undefined here, and silently.
+fn foreign_variable(expression: &Expression, root: Root) -> Option<String> {
+    let given = ["trigger", "steps", "run"];
+    let name = given.iter().find(|name| root == Root::Record && expression.reads().binding(name))?;
+    Some(format!("the expression reads ${name}, which a stream does not have: it has the value as $ and $record"))
 }
 
 fn braces(text: &str) -> Option<String> {

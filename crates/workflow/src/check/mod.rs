@@ -8,24 +8,45 @@ mod expression;
 mod http;
 mod schema;
 mod steps;
+mod stream;
 
-use prunella_model::Code;
+use prunella_model::{Code, Kind};
 use serde_json::Value;
 
 use self::expression::Root;
 use crate::document::{Document, join};
 use crate::files::Files;
 use crate::limits::Limits;
-use crate::problem::Problem;
+use crate::problem::{Problem, Problems};
 use crate::reads::Reads;
 use crate::suggest;
 
 /// All problems beyond the shape, and the file's value with mapping and schema files put in their place.
-pub(crate) fn check(document: &Document, files: &mut Files<'_>, limits: &Limits) -> (Vec<Problem>, Value) {
+pub(crate) fn check(document: &Document, kind: Kind, files: &mut Files<'_>, limits: &Limits) -> (Vec<Problem>, Value) {
     let resolved = document.value().clone();
     let mut checker = Checker { document, files, limits, problems: Vec::new(), resolved };
-    checker.workflow();
+    match kind {
+        Kind::Workflow => checker.workflow(),
+        Kind::Stream => checker.stream(),
+    }
     (checker.problems, checker.resolved)
+}
+
+/// What the file declares. Everything else in it is read accordingly, so a wrong kind is the only problem that is told.
+pub(crate) fn kind(document: &Document) -> Result<Kind, Problems> {
+    let Some(kind) = document.get("/kind") else {
+        if document.get("/stream").is_some() && document.get("/workflow").is_none() {
+            let message = "a stream needs `kind: stream`";
+            return Err(document.at_key(Code::WorkflowShape, "/stream", message).into());
+        }
+        return Ok(Kind::Workflow);
+    };
+    if kind == Kind::Stream.as_str() {
+        return Ok(Kind::Stream);
+    }
+    let message = format!("`kind` must be stream, not {kind}");
+    let problem = document.at_value(Code::WorkflowShape, "/kind", message);
+    Err(problem.help("a file without `kind` is a workflow").into())
 }
 
 struct Checker<'a, 'f> {

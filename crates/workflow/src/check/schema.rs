@@ -1,4 +1,6 @@
-//! JSON Schemas, in the workflow or in a file beside it.
+//! JSON documents, in the workflow or in a file beside it.
+
+use std::borrow::Cow;
 
 use prunella_model::Code;
 use serde_json::Value;
@@ -7,41 +9,48 @@ use super::Checker;
 use crate::document::{Document, join};
 use crate::json_schema;
 
-impl Checker<'_, '_> {
-    /// Checks the schema at `pointer`, if there is one, and puts the content of its file in its place.
+impl<'a> Checker<'a, '_> {
+    /// Checks the JSON Schema at `pointer`, if there is one, and puts the content of its file in its place.
     pub(super) fn schema(&mut self, pointer: &str) {
+        if let Some((document, at)) = self.json_of(pointer) {
+            self.problems.extend(json_schema::check(&document, &at));
+        }
+    }
+
+    /// The JSON object at `pointer` or in the file it names, whose content is put in its place: the document that holds
+    /// it, and where in there.
+    pub(super) fn json_of(&mut self, pointer: &str) -> Option<(Cow<'a, Document>, String)> {
         if !self.is_object(pointer) {
-            return;
+            return None;
         }
         let file_field = join(pointer, "file");
         let Some(file) = self.document.get(&file_field) else {
-            self.problems.extend(json_schema::check(self.document, pointer));
-            return;
+            return Some((Cow::Borrowed(self.document), pointer.to_owned()));
         };
-        let Some(file) = file.as_str() else { return };
+        let file = file.as_str()?;
         let source = match self.files.read(file) {
             Ok(source) => source,
             Err(error) => {
                 let mut problem = self.document.at_value(error.code, &file_field, error.message);
                 problem.help = error.help;
                 self.problems.push(problem);
-                return;
+                return None;
             }
         };
-        let schema = match Document::from_source(source, self.limits) {
-            Ok(schema) => schema,
+        let found = match Document::from_source(source, self.limits) {
+            Ok(found) => found,
             Err(problems) => {
                 self.problems.extend(problems.into_vec());
-                return;
+                return None;
             }
         };
-        if !schema.value().is_object() {
-            let message = "a JSON Schema must be an object";
-            self.problems.push(schema.at_value(Code::WorkflowSchema, "", message));
-            return;
+        if !found.value().is_object() {
+            let message = "a schema must be an object";
+            self.problems.push(found.at_value(Code::WorkflowSchema, "", message));
+            return None;
         }
-        self.problems.extend(json_schema::check(&schema, ""));
-        self.put(pointer, schema.value().clone());
+        self.put(pointer, found.value().clone());
+        Some((Cow::Owned(found), String::new()))
     }
 
     pub(super) fn put(&mut self, pointer: &str, value: Value) {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use prunella_mapping::{CompileError, Expression};
 use prunella_model::workflow::{Mapping, OnInvalid, Output, SchemaSource, Step, Workflow};
-use prunella_model::{Code, StepId};
+use prunella_model::{Code, Kind, StepId, WorkflowName};
+use serde::Serialize;
+use serde_json::Value;
 
 use super::{Plan, PlannedExtract, PlannedOutput, PlannedStep};
 use crate::check;
@@ -17,6 +19,7 @@ use crate::limits::Limits;
 use crate::problem::Problems;
 use crate::reads::{Reads, reads_context};
 use crate::shape;
+use crate::tree::TreeJson;
 
 impl Plan {
     /// Compiles a definition that has its mappings and schemas inside.
@@ -24,18 +27,19 @@ impl Plan {
     /// Errors: everything that [`crate::load`] would report, with places in the definition printed as JSON: a definition
     /// may have been stored by a release that allowed more.
     pub fn compile(workflow: &Workflow, limits: &Limits) -> Result<Self, Problems> {
-        let document = printed(workflow, limits)?;
-        let mut problems = shape::check(&document);
-        let (found, _) = check::check(&document, &mut Files::new(None, limits), limits);
-        problems.extend(found);
-        Problems::check(problems)?;
-        Compiler { document: &document, workflow }.plan()
+        let document = printed(Kind::Workflow, &workflow.workflow, workflow, limits)?;
+        Compiler { parts: Parts { document: &document }, workflow }.plan()
     }
 }
 
-fn printed(workflow: &Workflow, limits: &Limits) -> Result<Document, Problems> {
-    let name = format!("workflow {}", workflow.workflow);
-    let text = serde_json::to_string_pretty(workflow).unwrap_or_default();
+/// A definition printed as JSON, without problems.
+pub(super) fn printed(
+    kind: Kind,
+    name: &WorkflowName,
+    definition: &impl Serialize,
+    limits: &Limits,
+) -> Result<Document, Problems> {
+    let text = serde_json::to_string_pretty(definition).unwrap_or_default();
     // JSON may hold these as they are, YAML only escaped.
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
@@ -46,11 +50,16 @@ fn printed(workflow: &Workflow, limits: &Limits) -> Result<Document, Problems> {
             c => escaped.push(c),
         }
     }
-    Document::read(&name, &escaped, limits)
+    let document = Document::read(&format!("{kind} {name}"), &escaped, limits)?;
+    let mut problems = shape::check(&document, kind);
+    let (found, _) = check::check(&document, kind, &mut Files::new(None, limits), limits);
+    problems.extend(found);
+    Problems::check(problems)?;
+    Ok(document)
 }
 
 struct Compiler<'a> {
-    document: &'a Document,
+    parts: Parts<'a>,
     workflow: &'a Workflow,
 }
 
@@ -76,7 +85,7 @@ impl Compiler<'_> {
         }
         let mut by_id = index;
         let output = &self.workflow.output;
-        let key = output.key.as_ref().map(|text| self.expression(text, "/output/key")).transpose()?.map(Arc::new);
+        let key = output.key.as_ref().map(|text| self.parts.expression(text, "/output/key")).transpose()?.map(Arc::new);
         let from = match (&output.from, &output.transform) {
             (Some(from), None) => by_id.get(from).copied(),
             (None, Some(transform)) => {
@@ -88,7 +97,7 @@ impl Compiler<'_> {
             }
             _ => None,
         };
-        let from = from.ok_or_else(|| self.broken("/output", "the source of the output"))?;
+        let from = from.ok_or_else(|| self.parts.broken("/output", "the source of the output"))?;
         for later in 0..planned.len() {
             for ancestor in planned[later].ancestors.clone() {
                 let wanted = reads[later].contains(planned[ancestor].id.as_str());
@@ -107,12 +116,13 @@ impl Compiler<'_> {
     ) -> Result<(PlannedStep, Reads), Problems> {
         let step = &self.workflow.steps[position];
         let at = |field: &str| format!("/steps/{position}/{field}");
-        let when = step.when.as_ref().map(|text| self.expression(text, &at("when"))).transpose()?;
+        let when = step.when.as_ref().map(|text| self.parts.expression(text, &at("when"))).transpose()?;
         let extract = PlannedExtract::compile(&step.extract)
-            .map_err(|error| self.uncompilable(&at("extract"), &error))?
-            .ok_or_else(|| self.broken(&at("extract"), "the source of the step"))?;
-        let transform = step.transform.as_ref().map(|mapping| self.mapping(mapping, &at("transform"))).transpose()?;
-        let schema = step.schema.as_ref().map(|schema| self.schema(schema, &at("schema"))).transpose()?;
+            .map_err(|error| self.parts.uncompilable(&at("extract"), &error))?
+            .ok_or_else(|| self.parts.broken(&at("extract"), "the source of the step"))?;
+        let transform =
+            step.transform.as_ref().map(|mapping| self.parts.mapping(mapping, &at("transform"))).transpose()?;
+        let schema = step.schema.as_ref().map(|schema| self.parts.schema(schema, &at("schema"))).transpose()?;
         let mut reads = extract.step_reads();
         if let Some(when) = &when {
             reads.add(Reads::of_context(when));
@@ -148,9 +158,9 @@ impl Compiler<'_> {
         transform: &Mapping,
         index: usize,
     ) -> Result<(PlannedStep, Reads), Problems> {
-        let transform = self.mapping(transform, "/output/transform")?;
+        let transform = self.parts.mapping(transform, "/output/transform")?;
         let reads = Reads::of_context(&transform);
-        let schema = output.schema.as_ref().map(|schema| self.schema(schema, "/output/schema")).transpose()?;
+        let schema = output.schema.as_ref().map(|schema| self.parts.schema(schema, "/output/schema")).transpose()?;
         let planned = PlannedStep {
             index,
             id: StepId::output(),
@@ -168,33 +178,56 @@ impl Compiler<'_> {
         };
         Ok((planned, reads))
     }
+}
 
-    fn mapping(&self, mapping: &Mapping, pointer: &str) -> Result<Arc<Expression>, Problems> {
+/// Compiles the parts of a definition; problems are told with their place in the printed form.
+pub(super) struct Parts<'a> {
+    pub(super) document: &'a Document,
+}
+
+impl Parts<'_> {
+    pub(super) fn mapping(&self, mapping: &Mapping, pointer: &str) -> Result<Arc<Expression>, Problems> {
         match mapping {
             Mapping::Inline(text) => self.expression(text, pointer).map(Arc::new),
             Mapping::File(_) => Err(self.broken(pointer, "the text of the mapping")),
         }
     }
 
-    fn schema(&self, schema: &SchemaSource, pointer: &str) -> Result<Arc<jsonschema::Validator>, Problems> {
-        let SchemaSource::Inline(schema) = schema else {
-            return Err(self.broken(pointer, "the schema itself"));
-        };
-        json_schema::compile(&schema.clone().into())
-            .map(Arc::new)
-            .map_err(|error| self.document.at_value(Code::WorkflowSchema, pointer, error.to_string()).into())
+    pub(super) fn schema(&self, schema: &SchemaSource, pointer: &str) -> Result<Arc<jsonschema::Validator>, Problems> {
+        let schema = self.inline_schema(schema, pointer)?;
+        json_schema::compile(&schema).map(Arc::new).map_err(|error| self.unusable_schema(pointer, &error))
     }
 
-    fn expression(&self, text: &str, pointer: &str) -> Result<Expression, Problems> {
+    pub(super) fn tree_schema(
+        &self,
+        schema: &SchemaSource,
+        pointer: &str,
+    ) -> Result<Arc<jsonschema::Validator<TreeJson>>, Problems> {
+        let schema = self.inline_schema(schema, pointer)?;
+        json_schema::compile_for_trees(&schema).map(Arc::new).map_err(|error| self.unusable_schema(pointer, &error))
+    }
+
+    fn inline_schema(&self, schema: &SchemaSource, pointer: &str) -> Result<Value, Problems> {
+        match schema {
+            SchemaSource::Inline(schema) => Ok(schema.clone().into()),
+            SchemaSource::File(_) => Err(self.broken(pointer, "the schema itself")),
+        }
+    }
+
+    fn unusable_schema(&self, pointer: &str, error: &jsonschema::ValidationError<'_>) -> Problems {
+        self.document.at_value(Code::WorkflowSchema, pointer, error.to_string()).into()
+    }
+
+    pub(super) fn expression(&self, text: &str, pointer: &str) -> Result<Expression, Problems> {
         Expression::compile(text).map_err(|error| self.uncompilable(pointer, &error))
     }
 
-    fn uncompilable(&self, pointer: &str, error: &CompileError) -> Problems {
+    pub(super) fn uncompilable(&self, pointer: &str, error: &CompileError) -> Problems {
         let message = error.to_string();
         self.document.at_value(Code::WorkflowExpression, pointer, message).into()
     }
 
-    fn broken(&self, pointer: &str, what: &str) -> Problems {
+    pub(super) fn broken(&self, pointer: &str, what: &str) -> Problems {
         let message = format!("{what} is missing from the definition");
         self.document.at_value(Code::WorkflowShape, pointer, message).into()
     }

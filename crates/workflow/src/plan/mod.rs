@@ -2,6 +2,7 @@
 
 mod compile;
 mod extract;
+mod stream;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use prunella_model::StepId;
 use prunella_model::workflow::{ItemsPath, OnInvalid, Workflow};
 
 pub use extract::{PageStrategy, PlannedExtract, PlannedHttp, PlannedPagination};
+pub use stream::StreamPlan;
 
 /// The executable form of one workflow version. Share it in an [`Arc`].
 #[derive(Debug)]

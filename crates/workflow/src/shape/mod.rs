@@ -1,4 +1,4 @@
-//! Whether a file has the shape of a workflow: every field known, present where it must be, and of its type.
+//! Whether a file has the shape of its kind: every field known, present where it must be, and of its type.
 //!
 //! The check walks the schema that is generated from the types, so that all mistakes are found at once
 //! (deserialising stops at the first), each with its place and in plain words.
@@ -6,30 +6,33 @@
 mod noun;
 mod words;
 
-use prunella_model::Code;
-use prunella_model::workflow::Workflow;
+use std::sync::LazyLock;
+
+use prunella_model::{Code, Kind};
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use self::noun::NOUNS;
 use self::words::{expected, first_sentence, found, name_of, short, type_name};
 use crate::document::{Document, join};
 use crate::problem::{Problem, Problems};
-use crate::schema::workflow_schema;
+use crate::schema::schema_of;
 use crate::suggest;
 
 type Schema = Map<String, Value>;
 
 /// All mistakes in the shape of `document`.
-pub(crate) fn check(document: &Document) -> Vec<Problem> {
-    let mut shape = Shape { document, problems: Vec::new() };
-    if let Some(root) = workflow_schema().as_object() {
-        shape.value(root, document.value(), "");
+pub(crate) fn check(document: &Document, kind: Kind) -> Vec<Problem> {
+    let root = schema_of(kind);
+    let mut shape = Shape { document, root, problems: Vec::new() };
+    if let Some(schema) = root.as_object() {
+        shape.value(schema, document.value(), "");
     }
     shape.problems
 }
 
-/// The typed workflow, for a document (or what its files made of it) that passed [`check`].
-pub(crate) fn typed(document: &Document, resolved: &Value) -> Result<Workflow, Problems> {
+/// The typed definition, for a document (or what its files made of it) that passed [`check`].
+pub(crate) fn typed<T: DeserializeOwned>(document: &Document, resolved: &Value) -> Result<T, Problems> {
     serde_path_to_error::deserialize(resolved).map_err(|error| {
         let pointer = error.path().iter().fold(String::new(), |pointer, segment| {
             use serde_path_to_error::Segment;
@@ -46,12 +49,14 @@ pub(crate) fn typed(document: &Document, resolved: &Value) -> Result<Workflow, P
 
 struct Shape<'a> {
     document: &'a Document,
+    /// The schema that references lead into.
+    root: &'static Value,
     problems: Vec<Problem>,
 }
 
 impl Shape<'_> {
-    fn value(&mut self, schema: &Schema, value: &Value, pointer: &str) {
-        let schema = self.branch(resolve(schema), value);
+    fn value(&mut self, schema: &'static Schema, value: &Value, pointer: &str) {
+        let schema = self.branch(resolve(self.root, schema), value);
         if let Some(allowed) = allowed_words(schema) {
             return self.word(&allowed, value, pointer);
         }
@@ -75,21 +80,21 @@ impl Shape<'_> {
     }
 
     /// Of alternatives, the one that the author meant: the first of the value's type whose required fields are there.
-    fn branch<'s>(&self, schema: &'s Schema, value: &Value) -> &'s Schema {
+    fn branch(&self, schema: &'static Schema, value: &Value) -> &'static Schema {
         let Some(Value::Array(branches)) = schema.get("anyOf") else {
             return schema;
         };
         let fitting = || {
-            let branches = branches.iter().filter_map(Value::as_object).map(resolve);
+            let branches = branches.iter().filter_map(Value::as_object).map(|branch| resolve(self.root, branch));
             branches.filter(|branch| branch.get("type").is_some_and(|name| name == type_name(value)))
         };
         let complete = fitting().find(|branch| required(branch).all(|field| value.get(field).is_some()));
         complete.or_else(|| fitting().next_back()).unwrap_or(schema)
     }
 
-    fn object(&mut self, schema: &Schema, fields: &Map<String, Value>, pointer: &str) {
-        let none = Map::new();
-        let known = schema.get("properties").and_then(Value::as_object).unwrap_or(&none);
+    fn object(&mut self, schema: &'static Schema, fields: &Map<String, Value>, pointer: &str) {
+        static NONE: LazyLock<Schema> = LazyLock::new(Map::new);
+        let known = schema.get("properties").and_then(Value::as_object).unwrap_or(&NONE);
         for (name, value) in fields {
             let field = join(pointer, name);
             match (known.get(name), schema.get("additionalProperties")) {
@@ -126,7 +131,7 @@ impl Shape<'_> {
         self.problems.push(self.document.at_key(Code::WorkflowShape, field, message).help(help));
     }
 
-    fn array(&mut self, schema: &Schema, items: &[Value], pointer: &str) {
+    fn array(&mut self, schema: &'static Schema, items: &[Value], pointer: &str) {
         if schema.get("minItems").and_then(Value::as_u64).is_some_and(|least| (items.len() as u64) < least) {
             let message = format!("{} needs at least one entry", name_of(pointer));
             self.problems.push(self.document.at_value(Code::WorkflowValue, pointer, message));
@@ -139,7 +144,7 @@ impl Shape<'_> {
         }
     }
 
-    fn text(&mut self, schema: &Schema, text: &str, pointer: &str) {
+    fn text(&mut self, schema: &'static Schema, text: &str, pointer: &str) {
         let Some(pattern) = schema.get("pattern").and_then(Value::as_str) else {
             return;
         };
@@ -151,7 +156,7 @@ impl Shape<'_> {
         }
     }
 
-    fn integer(&mut self, schema: &Schema, number: &serde_json::Number, pointer: &str) {
+    fn integer(&mut self, schema: &'static Schema, number: &serde_json::Number, pointer: &str) {
         let least = schema.get("minimum").and_then(Value::as_u64).unwrap_or_default();
         let most = match schema.get("format").and_then(Value::as_str) {
             Some("uint32") => u64::from(u32::MAX),
@@ -183,8 +188,8 @@ impl Shape<'_> {
         self.problems.push(problem);
     }
 
-    fn wrong_type(&mut self, schema: &Schema, value: &Value, pointer: &str) {
-        let expected = expected(schema);
+    fn wrong_type(&mut self, schema: &'static Schema, value: &Value, pointer: &str) {
+        let expected = expected(self.root, schema);
         let name = name_of(pointer);
         let message = match value {
             Value::Null => format!("{name} has no value; expected {expected}"),
@@ -206,11 +211,11 @@ impl Shape<'_> {
     }
 }
 
-fn resolve(schema: &Schema) -> &Schema {
+fn resolve(root: &'static Value, schema: &'static Schema) -> &'static Schema {
     let target = schema
         .get("$ref")
         .and_then(Value::as_str)
-        .and_then(|reference| workflow_schema().pointer(reference.strip_prefix('#')?))
+        .and_then(|reference| root.pointer(reference.strip_prefix('#')?))
         .and_then(Value::as_object);
     target.unwrap_or(schema)
 }

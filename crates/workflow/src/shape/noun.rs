@@ -4,7 +4,7 @@ use std::str::FromStr;
 use std::sync::LazyLock;
 
 use prunella_model::workflow::ItemsPath;
-use prunella_model::{ByteSize, Code, Period, StepId, WorkflowName};
+use prunella_model::{ByteSize, Code, KafkaTopic, Period, StepId, WorkflowName};
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::Value;
 
@@ -16,10 +16,11 @@ pub(super) struct Noun {
 }
 
 /// The pattern in the schema only approximates; the type's own parser decides and explains.
-pub(super) static NOUNS: LazyLock<[Noun; 5]> = LazyLock::new(|| {
+pub(super) static NOUNS: LazyLock<[Noun; 6]> = LazyLock::new(|| {
     [
         noun::<WorkflowName>(Code::WorkflowName),
         noun::<StepId>(Code::WorkflowName),
+        noun::<KafkaTopic>(Code::WorkflowName),
         noun::<Period>(Code::WorkflowShape),
         noun::<ByteSize>(Code::WorkflowShape),
         noun::<ItemsPath>(Code::WorkflowValue),

@@ -5,10 +5,10 @@ use serde_json::Value;
 use super::{Schema, required, resolve};
 use crate::suggest;
 
-pub(super) fn expected(schema: &Schema) -> String {
+pub(super) fn expected(root: &'static Value, schema: &'static Schema) -> String {
     if let Some(Value::Array(branches)) = schema.get("anyOf") {
         let branches = branches.iter().filter_map(Value::as_object);
-        return branches.map(|branch| expected(resolve(branch))).collect::<Vec<_>>().join(" or ");
+        return branches.map(|branch| expected(root, resolve(root, branch))).collect::<Vec<_>>().join(" or ");
     }
     let example = schema.get("examples").and_then(|examples| examples.get(0)).and_then(Value::as_str);
     if let Some(example) = example {

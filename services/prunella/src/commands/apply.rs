@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use prunella_catalog::{Applied, CatalogWriter};
+use prunella_catalog::{Applied, CatalogWriter, NewVersion};
 use prunella_model::{WorkflowName, WorkspaceName};
 use prunella_topology::{Cluster, Topology};
 use prunella_workflow::Loaded;
@@ -9,6 +9,7 @@ use prunella_workflow::Loaded;
 use crate::commands::Context;
 use crate::commands::validate::{load_paths, refuse};
 use crate::config::Config;
+use crate::definitions::{as_json, check_stream, declared_topics, shown_topics};
 use crate::failure::Failure;
 use crate::process::{codec, connect};
 
@@ -26,7 +27,7 @@ pub async fn catalog_writer(config: &Config, topology: &Topology) -> Result<Cata
     })
 }
 
-/// Creates the topics of each workflow, then makes it live: a workflow is never live without its topics.
+/// Creates the topics of each definition, then makes it live: nothing is ever live without its topics.
 pub async fn apply_paths(
     config: &Config,
     workspace: &WorkspaceName,
@@ -38,10 +39,15 @@ pub async fn apply_paths(
     let writer = catalog_writer(config, &topology).await?;
     let mut applied = Vec::new();
     for one in loaded {
-        let workflow = &one.workflow.workflow;
-        let plan = cluster.plan(&topology.workflow_topics(workspace, workflow)).await?;
+        let name = one.declared.name();
+        writer.check_name(workspace, name, one.declared.kind()).await?;
+        if let Some(stream) = one.declared.as_stream() {
+            check_stream(config, &cluster, topology.topics(), workspace, stream).await?;
+        }
+        let plan = cluster.plan(&declared_topics(&topology, workspace, &one.declared)).await?;
         cluster.apply(&plan, false).await?;
-        applied.push((workflow.clone(), writer.apply(workspace, workflow, &one.canonical, &one.digest).await?));
+        let version = NewVersion { kind: one.declared.kind(), text: &one.canonical, digest: &one.digest };
+        applied.push((name.clone(), writer.apply(workspace, name, version).await?));
     }
     Ok(applied)
 }
@@ -50,26 +56,28 @@ pub async fn run(context: &Context, paths: &[PathBuf]) -> Result<ExitCode, Failu
     let loaded = load_paths(paths).map_err(|problems| refuse(&problems, context.json))?;
     let applied = apply_paths(&context.config, &context.workspace, &loaded).await?;
     let topics = Topology::new(context.config.topics.clone())?;
-    for (workflow, applied) in &applied {
+    for (one, (name, applied)) in loaded.iter().zip(&applied) {
+        let kind = one.declared.kind();
+        let shown = shown_topics(topics.topics(), &context.workspace, &one.declared);
         if context.json {
-            let line = serde_json::json!({
-                "workspace": context.workspace, "workflow": workflow, "version": applied.version,
+            let mut line = serde_json::json!({
+                "workspace": context.workspace, "kind": kind.as_str(), kind.as_str(): name, "version": applied.version,
                 "created": applied.created, "live_before": applied.live_before,
-                "trigger_topic": topics.topics().trigger(&context.workspace, workflow),
-                "output_topic": topics.topics().output(&context.workspace, workflow),
-                "deadletter_topic": topics.topics().deadletter(&context.workspace, workflow),
             });
+            for (topic, name) in as_json(&shown) {
+                line[format!("{topic}_topic")] = name;
+            }
             println!("{line}");
             continue;
         }
         match (applied.created, applied.live_before) {
-            (false, _) => println!("{workflow}@{}: unchanged", applied.version),
-            (true, None) => println!("{workflow}@{}: live", applied.version),
-            (true, Some(before)) => println!("{workflow}@{}: live, was @{before}", applied.version),
+            (false, _) => println!("{name}@{}: unchanged", applied.version),
+            (true, None) => println!("{name}@{}: live", applied.version),
+            (true, Some(before)) => println!("{name}@{}: live, was @{before}", applied.version),
         }
-        println!("  trigger     {}", topics.topics().trigger(&context.workspace, workflow));
-        println!("  output      {}", topics.topics().output(&context.workspace, workflow));
-        println!("  dead letter {}", topics.topics().deadletter(&context.workspace, workflow));
+        for (topic, name) in shown {
+            println!("  {topic:<11} {name}");
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

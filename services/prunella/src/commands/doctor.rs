@@ -9,6 +9,7 @@ use prunella_topology::Topology;
 use prunella_wire::{ClaimStore, Registry};
 
 use crate::commands::Context;
+use crate::definitions::known_topics;
 use crate::failure::{Exit, Failure};
 use crate::process::{codec, connect};
 
@@ -101,9 +102,9 @@ async fn list_workflows(
     stop.cancel();
     let history = catalog.history();
     for ((workspace, workflow), known) in &history.workflows {
-        cluster.check(&topology.workflow_topics(workspace, workflow)).await?;
+        cluster.check(&known_topics(topology, workspace, known)).await?;
         if let Some(live) = known.live_definition()
-            && let Err(reason) = live.plan()
+            && let Err(reason) = live.compiled()
         {
             let message =
                 format!("{workspace}/{workflow}@{} cannot be executed by this release: {reason}", live.at.version);

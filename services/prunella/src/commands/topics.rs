@@ -9,6 +9,7 @@ use prunella_wire::Codec;
 
 use crate::cli::TopicsCommand;
 use crate::commands::Context;
+use crate::definitions::known_topics;
 use crate::failure::{Exit, Failure};
 use crate::process::{codec, connect};
 use crate::signals::stop_on_signal;
@@ -32,8 +33,8 @@ async fn desired(context: &Context, topology: &Topology) -> Result<Vec<DesiredTo
         let codec = codec(&context.config, topology).await?;
         let stop = tokio_util::sync::CancellationToken::new();
         let catalog = Catalog::start(&context.config.kafka, topology.topics(), codec, stop.clone()).await?;
-        for (workspace, workflow) in catalog.history().workflows.keys() {
-            desired.extend(topology.workflow_topics(workspace, workflow));
+        for ((workspace, _), known) in &catalog.history().workflows {
+            desired.extend(known_topics(topology, workspace, known));
         }
         stop.cancel();
     }

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use prunella_workflow::{Limits, Loaded, Problem, load, load_dir};
+use prunella_workflow::{Declared, Limits, Loaded, Problem, load, load_dir};
 
 use crate::commands::Context;
 use crate::failure::{Exit, Failure};
@@ -38,12 +38,20 @@ pub fn run(context: &Context, paths: &[PathBuf]) -> Result<ExitCode, Failure> {
     if context.json {
         let workflows: Vec<_> = loaded
             .iter()
-            .map(|loaded| serde_json::json!({ "workflow": loaded.workflow.workflow, "digest": loaded.digest }))
+            .map(|loaded| {
+                let kind = loaded.declared.kind().as_str();
+                serde_json::json!({ "kind": kind, kind: loaded.declared.name(), "digest": loaded.digest })
+            })
             .collect();
         println!("{}", serde_json::json!({ "valid": workflows }));
     } else {
         for loaded in &loaded {
-            println!("{}: valid, {} steps", loaded.workflow.workflow, loaded.workflow.steps.len());
+            match &loaded.declared {
+                Declared::Workflow(workflow) => {
+                    println!("{}: valid, {} steps", workflow.workflow, workflow.steps.len());
+                }
+                Declared::Stream(stream) => println!("{}: valid, a stream of {}", stream.stream, stream.input.topic),
+            }
         }
         if loaded.is_empty() {
             println!("no workflow files found");

@@ -5,12 +5,13 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use prunella_catalog::{Catalog, Definition, WorkflowHistory};
-use prunella_model::{Code, WorkflowName, WorkflowVersion};
+use prunella_model::{Code, Kind, WorkflowName, WorkflowVersion};
 use prunella_topology::Topology;
 
 use crate::cli::WorkflowsCommand;
 use crate::commands::Context;
 use crate::commands::apply::catalog_writer;
+use crate::definitions;
 use crate::failure::{Exit, Failure};
 use crate::print::{table, time};
 use crate::process::{codec, connect};
@@ -37,6 +38,12 @@ fn live_of(known: &WorkflowHistory) -> Option<WorkflowVersion> {
     known.live.as_ref().map(|live| live.version)
 }
 
+fn kind_of(known: &WorkflowHistory) -> String {
+    let definition = known.live_definition().or_else(|| known.latest());
+    let kind = definition.map(|definition| definition.kind.as_ref().map_or_else(Clone::clone, Kind::to_string));
+    kind.unwrap_or_default()
+}
+
 fn list(context: &Context, catalog: &Catalog) {
     let history = catalog.history();
     let known: Vec<_> =
@@ -45,19 +52,20 @@ fn list(context: &Context, catalog: &Catalog) {
         let listed: Vec<Value> = known
             .iter()
             .map(|((_, workflow), known)| {
-                json!({ "workflow": workflow, "live": live_of(known), "versions": known.versions.keys().collect::<Vec<_>>() })
+                json!({ "workflow": workflow, "kind": kind_of(known), "live": live_of(known), "versions": known.versions.keys().collect::<Vec<_>>() })
             })
             .collect();
         return println!("{}", json!({ "workflows": listed }));
     }
     if known.is_empty() {
-        return println!("no workflows in workspace {}; `prunella apply` adds them", context.workspace);
+        return println!("no workflows and streams in workspace {}; `prunella apply` adds them", context.workspace);
     }
-    let mut rows = table(&["workflow", "live", "versions", "applied", "by"]);
+    let mut rows = table(&["name", "kind", "live", "versions", "applied", "by"]);
     for ((_, workflow), known) in known {
         let live = known.live_definition();
         rows.add_row([
             workflow.to_string(),
+            kind_of(known),
             live_of(known).map_or_else(String::new, |version| format!("@{version}")),
             known.versions.len().to_string(),
             live.map_or_else(String::new, |live| time(live.applied_at)),
@@ -74,22 +82,21 @@ fn show(
     workflow: &WorkflowName,
     version: Option<WorkflowVersion>,
 ) -> Result<(), Failure> {
-    let missing = |message: String| Failure::new(Code::WorkflowUnknown, message).exit(Exit::NotFound);
     let known = catalog
         .workflow(&context.workspace, workflow)
-        .ok_or_else(|| missing(format!("there is no workflow {workflow} in workspace {}", context.workspace)))?;
+        .ok_or_else(|| definitions::missing(&context.workspace, workflow))?;
     let shown: Arc<Definition> = match version {
         Some(version) => known.versions.get(&version).cloned(),
         None => known.live_definition().cloned(),
     }
-    .ok_or_else(|| missing(format!("{workflow} has no such version")))?;
+    .ok_or_else(|| {
+        let message = format!("{workflow} has no such version");
+        Failure::new(Code::WorkflowUnknown, message).exit(Exit::NotFound)
+    })?;
     let definition: Value = serde_json::from_str(&shown.text).unwrap_or(Value::Null);
-    let topics = topology.topics();
-    let names = json!({
-        "trigger": topics.trigger(&context.workspace, workflow),
-        "output": topics.output(&context.workspace, workflow),
-        "deadletter": topics.deadletter(&context.workspace, workflow),
-    });
+    let declared = definitions::declared(&shown);
+    let names = declared
+        .map_or_else(Vec::new, |declared| definitions::shown_topics(topology.topics(), &context.workspace, &declared));
     if context.json {
         let versions: Vec<Value> = known
             .versions
@@ -99,13 +106,13 @@ fn show(
         println!(
             "{}",
             json!({ "workflow": workflow, "live": live_of(&known), "version": shown.at.version, "digest": shown.digest,
-                    "topics": names, "versions": versions, "definition": definition })
+                    "kind": kind_of(&known), "topics": definitions::as_json(&names), "versions": versions, "definition": definition })
         );
         return Ok(());
     }
     println!("{workflow}@{}  {}", shown.at.version, shown.digest);
-    for (kind, name) in names.as_object().into_iter().flatten() {
-        println!("  {kind:<10} {}", name.as_str().unwrap_or_default());
+    for (topic, name) in names {
+        println!("  {topic:<10} {name}");
     }
     let mut rows = table(&["version", "applied", "by", "digest", ""]);
     for one in known.versions.values() {
@@ -137,7 +144,7 @@ async fn rollback(
     if context.json {
         println!("{}", json!({ "workflow": workflow, "live": version, "live_before": applied.live_before }));
     } else {
-        println!("{workflow}@{version}: live for new runs");
+        println!("{workflow}@{version}: live");
     }
     Ok(ExitCode::SUCCESS)
 }

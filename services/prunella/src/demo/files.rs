@@ -36,6 +36,6 @@ mod tests {
         let directory = tempfile::tempdir().expect("temporary directory");
         let path = super::write(directory.path()).expect("written");
         let loaded = prunella_workflow::load(&path, &prunella_workflow::Limits::default()).expect("valid");
-        assert_eq!(loaded.workflow.workflow, super::workflow());
+        assert_eq!(*loaded.declared.name(), super::workflow());
     }
 }

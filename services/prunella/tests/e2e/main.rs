@@ -11,5 +11,7 @@ mod main_path;
 mod real_data;
 mod registry;
 mod secured;
+mod streams;
+mod streams_avro;
 mod support;
 mod workflows;

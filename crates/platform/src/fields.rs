@@ -20,7 +20,7 @@ pub struct FieldError {
 const LONGEST_EXPECTATION: usize = 200;
 
 /// The first `limit` errors of `item`; empty when it is valid.
-pub(crate) fn field_errors(schema: &Validator, item: &Value, limit: usize) -> Vec<FieldError> {
+pub fn field_errors(schema: &Validator, item: &Value, limit: usize) -> Vec<FieldError> {
     schema.iter_errors(item).take(limit).map(|error| field_error(&error, item)).collect()
 }
 
