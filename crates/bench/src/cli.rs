@@ -65,6 +65,9 @@ pub(crate) struct Settings {
     /// Their rate, in records a second.
     #[arg(long, default_value_t = 1000.0)]
     pub(crate) rate: f64,
+    /// Only these ways to run the product, such as `fused/exactly-once`.
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) modes: Vec<String>,
     /// Runs one after another, for latencies.
     #[arg(long, default_value_t = 300)]
     pub(crate) runs: u64,

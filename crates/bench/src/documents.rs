@@ -211,7 +211,7 @@ mod tests {
 
     #[test]
     fn the_first_documents_are_those_of_the_sample_byte_by_byte() {
-        let sample = include_str!("../data/sample.jsonl");
+        let sample = include_str!("../../../benches/stream/input-sample.jsonl");
         assert_eq!(sample.lines().count(), 20);
         for (line, document) in sample.lines().zip(Documents::new()) {
             assert_eq!(String::from_utf8_lossy(&document.value), line);

@@ -60,8 +60,9 @@ impl fmt::Display for Variant {
 type Setting = (&'static str, &'static str);
 
 /// The same guarantee for every service.
-fn guarantee_settings(guarantee: Guarantee) -> [Setting; 4] {
+fn guarantee_settings(guarantee: Guarantee) -> [Setting; 5] {
     [
+        ("PRUNELLA__PROCESSING__GUARANTEE__STREAMS", guarantee.name()),
         ("PRUNELLA__PROCESSING__GUARANTEE__ORCHESTRATOR", guarantee.name()),
         ("PRUNELLA__PROCESSING__GUARANTEE__EXTRACTOR", guarantee.name()),
         ("PRUNELLA__PROCESSING__GUARANTEE__TRANSFORMER", guarantee.name()),
@@ -84,10 +85,11 @@ pub(crate) struct Mode {
 
 const SLOT: &str = "PRUNELLA__PROCESSING__TRANSACTIONS__SLOT";
 
-/// The variants that the binary has; `notes` tells of those it does not have.
+/// The variants that the binary has, of those that are `wanted` (all, if none is named); `notes` tells of those it
+/// does not have.
 ///
 /// A binary without one of the keys has only that key's first value, and is run without the key.
-pub(crate) fn modes(broker: &Broker, binary: &str, notes: &mut Vec<String>) -> Vec<Mode> {
+pub(crate) fn modes(broker: &Broker, binary: &str, wanted: &[String], notes: &mut Vec<String>) -> Vec<Mode> {
     let accepts = |settings: &[Setting]| {
         let mut installation = Installation::on(broker, binary, &json!({}));
         for (name, value) in settings {
@@ -103,6 +105,9 @@ pub(crate) fn modes(broker: &Broker, binary: &str, notes: &mut Vec<String>) -> V
     for placement in Placement::ALL {
         for guarantee in Guarantee::ALL {
             let variant = Variant { placement, guarantee };
+            if !wanted.is_empty() && !wanted.contains(&variant.to_string()) {
+                continue;
+            }
             let mut environment = Vec::new();
             let mut missing = Vec::new();
             match (has_placement, placement) {

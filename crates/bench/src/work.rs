@@ -1,41 +1,51 @@
-//! What a record goes through, without Kafka: parse, map, validate, serialise, with the product's own engine and limits.
+//! What a record goes through, without Kafka: the very function that a stream calls for each of its records.
 
-use jsonschema::Validator;
-use prunella_mapping::{Bindings, Expression, Limits, Moment};
+use std::sync::Arc;
+
+use prunella_stream::{AssignmentEpoch, Record, TopicPartition};
+use prunella_streams::WorkLimits;
+use prunella_wire::{Headers, ValueSchemas};
+use prunella_workflow::{Limits, StreamPlan, load_str};
 use serde_json::Value;
 
 use crate::error::{BenchError, Result};
+use crate::workflows::stream;
 
-pub(crate) const MAPPING: &str = include_str!("../data/mapping.jsonata");
-pub(crate) const SCHEMA: &str = include_str!("../data/schema.json");
+pub(crate) const MAPPING: &str = include_str!("../../../benches/stream/mapping.jsonata");
+pub(crate) const SCHEMA: &str = include_str!("../../../benches/stream/schema.json");
 /// The first documents, one a line.
-pub(crate) const SAMPLE: &str = include_str!("../data/sample.jsonl");
+pub(crate) const SAMPLE: &str = include_str!("../../../benches/stream/input-sample.jsonl");
 /// What becomes of them, computed with the reference implementation of JSONata. Equal as JSON, not as bytes.
-pub(crate) const EXPECTED: &str = include_str!("../data/expected-sample.json");
+pub(crate) const EXPECTED: &str = include_str!("../../../benches/stream/expected-sample.json");
 
 /// Compiled once, used by many threads.
-pub(crate) struct Work {
-    mapping: Expression,
-    schema: Validator,
-    bindings: Bindings,
-    limits: Limits,
-}
+pub(crate) struct Work(prunella_streams::Work);
 
 impl Work {
     pub(crate) fn new() -> Result<Self> {
-        let mapping = Expression::compile(MAPPING).map_err(|error| BenchError::Work(error.to_string()))?;
-        let schema: Value = serde_json::from_str(SCHEMA)?;
-        let schema = jsonschema::options().offline().should_validate_formats(true).build(&schema);
-        let schema = schema.map_err(|error| BenchError::Work(error.to_string()))?;
-        Ok(Self { mapping, schema, bindings: Bindings::new(), limits: Limits::default() })
+        let limits = Limits::default();
+        let failed = |problems: prunella_workflow::Problems| BenchError::Work(problems.to_string());
+        let loaded = load_str("bench.yaml", &stream("bench", "in"), None, &limits).map_err(failed)?;
+        let declared = loaded.declared.as_stream().ok_or_else(|| BenchError::Work("no stream".to_owned()))?;
+        let plan = StreamPlan::compile(declared, &limits).map_err(failed)?;
+        let schemas = Arc::new(ValueSchemas::new(None));
+        Ok(Self(prunella_streams::Work::new(Arc::new(plan), schemas, None, WorkLimits::default())))
     }
 
-    /// JSON text to JSON text. The result is read once more for the check, as in the product.
+    /// JSON text to JSON text.
     pub(crate) fn process(&self, document: &[u8]) -> Result<Vec<u8>> {
-        let output = self.mapping.map_item(document, &self.bindings, Moment::new(0, 0), &self.limits);
-        let output = output.map_err(|error| BenchError::Work(error.to_string()))?;
-        let value: Value = serde_json::from_slice(&output)?;
-        if self.schema.is_valid(&value) { Ok(output) } else { Err(BenchError::Work(format!("not valid: {value}"))) }
+        let record = Record {
+            source: TopicPartition { topic: "in".into(), partition: 0 },
+            offset: 0,
+            timestamp: 0,
+            key: None,
+            value: Some(document.to_vec().into()),
+            headers: Headers::new(),
+            epoch: AssignmentEpoch::new(0),
+            sequence: 0,
+        };
+        let mapped = self.0.run(&record).map_err(|refusal| BenchError::Work(refusal.message))?;
+        Ok(mapped.value.map(Vec::from).unwrap_or_default())
     }
 }
 

@@ -44,9 +44,7 @@ fn step(id: &str, needs: &str, extract: &str) -> String {
 pub(crate) fn stream(name: &str, from: &str) -> String {
     let mapping: String = MAPPING.lines().map(|line| format!("  {line}\n")).collect();
     let schema: String = SCHEMA.split_whitespace().collect::<Vec<_>>().join(" ");
-    format!(
-        "kind: stream\nstream: {name}\nfrom: {{ topic: {from} }}\ntransform: |\n{mapping}schema: {schema}\nkey: id\n"
-    )
+    format!("kind: stream\nstream: {name}\ninput: {{ topic: {from} }}\ntransform: |\n{mapping}schema: {schema}\n")
 }
 
 /// Name without prefix of the topic that a stream or workflow writes.
@@ -70,7 +68,8 @@ mod tests {
         let limits = Limits::default();
         for text in [chain("chain", 1), chain("chain", 30), batch("batch")] {
             let loaded = load_str("bench.yaml", &text, None, &limits).unwrap_or_else(|problems| panic!("{problems}"));
-            Plan::compile(&loaded.workflow, &limits).unwrap_or_else(|problems| panic!("{problems}"));
+            Plan::compile(loaded.declared.as_workflow().expect("a workflow"), &limits)
+                .unwrap_or_else(|problems| panic!("{problems}"));
         }
     }
 }

@@ -26,6 +26,7 @@ fn record(value: Option<&str>) -> Record {
         value: value.map(|text| Bytes::from(text.to_owned())),
         headers: Headers::new(),
         epoch: AssignmentEpoch::new(1),
+        sequence: 0,
     }
 }
 

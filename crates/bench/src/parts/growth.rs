@@ -20,7 +20,7 @@ const WARM_UP: u64 = 5;
 pub(crate) fn growth(settings: &Settings, report: &mut Report) -> Result<()> {
     let broker = cli::broker();
     let brokers = broker.bootstrap_servers();
-    let modes = modes(&broker, &settings.binary()?, &mut report.notes);
+    let modes = modes(&broker, &settings.binary()?, &settings.modes, &mut report.notes);
     create_baselines(&broker, settings.partitions);
     let binary = settings.binary()?;
     let install = |mode| {

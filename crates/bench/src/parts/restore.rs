@@ -32,7 +32,7 @@ pub(crate) fn restore(settings: &Settings, report: &mut Report) -> Result<()> {
         // A broker for each number: what is compacted of one must not disturb the next.
         let broker = cli::broker();
         report.notes.clear();
-        let modes = modes(&broker, &binary, &mut report.notes);
+        let modes = modes(&broker, &binary, &settings.modes, &mut report.notes);
         let mut products = Vec::new();
         for mode in &modes {
             let product = Product::install(&broker, &binary, mode, settings.partitions);

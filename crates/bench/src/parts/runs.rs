@@ -24,7 +24,7 @@ const WARM_UP: u64 = 50;
 
 pub(crate) fn runs(settings: &Settings, report: &mut Report) -> Result<()> {
     let broker = cli::broker();
-    let modes = modes(&broker, &settings.binary()?, &mut report.notes);
+    let modes = modes(&broker, &settings.binary()?, &settings.modes, &mut report.notes);
     create_baselines(&broker, settings.partitions);
     let products = install(&broker, settings, &modes)?;
     let sheet = &mut report.sheet;

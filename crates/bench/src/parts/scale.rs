@@ -27,7 +27,7 @@ const LOOK: Duration = Duration::from_millis(50);
 pub(crate) fn scale(settings: &Settings, report: &mut Report) -> Result<()> {
     let broker = cli::broker();
     let brokers = broker.bootstrap_servers();
-    let modes = modes(&broker, &settings.binary()?, &mut report.notes);
+    let modes = modes(&broker, &settings.binary()?, &settings.modes, &mut report.notes);
     create_baselines(&broker, settings.partitions);
     let binary = settings.binary()?;
     let install = |mode| {

@@ -32,7 +32,7 @@ const IN_MEMORY: usize = 50_000;
 pub(crate) fn stream(settings: &Settings, report: &mut Report) -> Result<()> {
     let broker = cli::broker();
     let brokers = broker.bootstrap_servers();
-    let modes = modes(&broker, &settings.binary()?, &mut report.notes);
+    let modes = modes(&broker, &settings.binary()?, &settings.modes, &mut report.notes);
     broker.client().create_topic(LOAD, PARTITIONS);
     write_documents(&brokers, settings.records)?;
     for guarantee in Guarantee::ALL {
