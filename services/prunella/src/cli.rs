@@ -45,11 +45,11 @@ pub enum Command {
     /// Topics as code.
     #[command(subcommand)]
     Topics(TopicsCommand),
-    /// Check workflow files, without Kafka.
+    /// Check workflow and stream files, without Kafka.
     Validate(ValidateArgs),
-    /// Make workflow files the live versions, creating their topics.
+    /// Make workflow and stream files the live versions, creating their topics.
     Apply(ApplyArgs),
-    /// Workflows and their versions.
+    /// Workflows, streams and their versions.
     #[command(subcommand)]
     Workflows(WorkflowsCommand),
     /// Start a run by writing to the trigger topic.
@@ -124,9 +124,9 @@ pub struct ApplyArgs {
 
 #[derive(Debug, Subcommand)]
 pub enum WorkflowsCommand {
-    /// List workflows.
+    /// List workflows and streams.
     List,
-    /// Show a workflow and its versions.
+    /// Show a workflow or stream and its versions.
     Show {
         workflow: WorkflowName,
         /// A version other than the live one.

@@ -58,7 +58,10 @@ fn a_run_keeps_its_version_and_the_same_text_is_no_new_one() {
     }
 
     let listed = installation.cli(&["workflows", "list"]).exits_with(0).json();
-    assert_eq!(listed["workflows"], json!([{ "workflow": "versions", "live": 2, "versions": [1, 2] }]));
+    assert_eq!(
+        listed["workflows"],
+        json!([{ "workflow": "versions", "kind": "workflow", "live": 2, "versions": [1, 2] }])
+    );
     let back = installation.cli(&["workflows", "rollback", "versions", "1"]).exits_with(0).json();
     assert_eq!((&back["live"], &back["live_before"]), (&json!(1), &json!(2)), "{back}");
     let report = installation.run_to_end("versions", &json!({ "shop": shop.base_url() }));
