@@ -6,11 +6,14 @@ use crate::offsets::{AssignmentEpoch, NextOffset, PartitionTracker};
 use crate::record::TopicPartition;
 
 pub(crate) struct Limits {
-    /// Most records of a partition held for its contiguous prefix.
-    pub(crate) partition_records: usize,
+    /// Most records in flight over all partitions that flow.
+    pub(crate) records: usize,
     /// Most bytes in flight over all partitions.
     pub(crate) bytes: usize,
 }
+
+/// A partition with more than this part of the limits in flight is paused when the limits are reached for long.
+const SHARES: usize = 8;
 
 struct Owned {
     tracker: PartitionTracker,
@@ -24,7 +27,8 @@ struct Owned {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Flow {
     Keep,
-    Pause,
+    /// Wait a moment for work in flight before more is taken.
+    Hold,
 }
 
 pub(crate) struct Assignment {
@@ -61,18 +65,49 @@ impl Assignment {
         self.partitions.get(partition).map(|owned| owned.tracker.epoch())
     }
 
-    /// Notes a record; gives its place under this assignment, and whether its partition has enough for now.
+    /// Notes a record; gives its place under this assignment, and whether there is enough for now.
     pub(crate) fn taken(&mut self, partition: &TopicPartition, offset: i64, bytes: usize) -> (u64, Flow) {
         let Some(owned) = self.partitions.get_mut(partition) else { return (0, Flow::Keep) };
         let sequence = owned.tracker.taken(offset, bytes);
         self.bytes += bytes;
         self.records += 1;
-        let full = owned.tracker.look_ahead() >= self.limits.partition_records || self.bytes >= self.limits.bytes;
-        if full && !owned.throttled {
-            owned.throttled = true;
-            return (sequence, Flow::Pause);
+        (sequence, if self.is_full() { Flow::Hold } else { Flow::Keep })
+    }
+
+    /// As much is in flight as may be. Paused partitions have had their share and do not count.
+    pub(crate) fn is_full(&self) -> bool {
+        self.bytes >= self.limits.bytes
+            || (self.records >= self.limits.records && self.flowing() >= self.limits.records)
+    }
+
+    fn flowing(&self) -> usize {
+        self.partitions.values().filter(|owned| !owned.throttled).map(|owned| owned.tracker.look_ahead()).sum()
+    }
+
+    /// Takes the partitions that have most in flight, so that they can be paused and others go on.
+    pub(crate) fn take_hogs(&mut self) -> Vec<TopicPartition> {
+        let share = self.share();
+        let flowing = || self.partitions.iter().filter(|(_, owned)| !owned.throttled);
+        let is_hog = |owned: &Owned| {
+            owned.tracker.look_ahead() >= share || owned.tracker.open_bytes() >= self.limits.bytes / SHARES
+        };
+        let mut hogs: Vec<TopicPartition> =
+            flowing().filter(|(_, owned)| is_hog(owned)).map(|(partition, _)| partition.clone()).collect();
+        if hogs.is_empty() {
+            let largest = flowing().max_by_key(|(_, owned)| owned.tracker.look_ahead());
+            hogs.extend(largest.map(|(partition, _)| partition.clone()));
         }
-        (sequence, Flow::Keep)
+        for hog in &hogs {
+            if let Some(owned) = self.partitions.get_mut(hog) {
+                owned.throttled = true;
+            }
+        }
+        hogs
+    }
+
+    /// What one partition may have in flight before it is in the way of others.
+    fn share(&self) -> usize {
+        (self.limits.records / SHARES).max(1)
     }
 
     pub(crate) fn completed(&mut self, partition: &TopicPartition, epoch: AssignmentEpoch, offset: i64) {
@@ -84,12 +119,12 @@ impl Assignment {
         }
     }
 
-    /// Takes the partitions whose work has fallen to half the limits and may flow again.
+    /// Takes the partitions whose work has fallen to half their share and may flow again.
     pub(crate) fn take_resumable(&mut self) -> Vec<TopicPartition> {
         if self.bytes > self.limits.bytes / 2 {
             return Vec::new();
         }
-        let half = self.limits.partition_records / 2;
+        let half = self.share() / 2;
         self.partitions
             .iter_mut()
             .filter(|(_, owned)| owned.throttled && !owned.restoring && owned.tracker.look_ahead() <= half)
@@ -166,21 +201,26 @@ mod tests {
     }
 
     fn assignment(records: usize, bytes: usize) -> Assignment {
-        Assignment::new(Limits { partition_records: records, bytes })
+        Assignment::new(Limits { records, bytes })
     }
 
     #[test]
-    fn a_full_partition_is_paused_once_and_flows_again_at_half() {
-        let mut assignment = assignment(4, 1000);
-        let p = partition(0);
-        let epoch = assignment.assign(p.clone(), false);
-        let flows: Vec<_> = (0..5).map(|offset| assignment.taken(&p, offset, 1).1).collect();
-        assert_eq!(flows, [Flow::Keep, Flow::Keep, Flow::Keep, Flow::Pause, Flow::Keep]);
-        assignment.completed(&p, epoch, 0);
-        assignment.completed(&p, epoch, 1);
-        assert!(assignment.take_resumable().is_empty());
-        assignment.completed(&p, epoch, 2);
-        assert_eq!(assignment.take_resumable(), [p]);
+    fn a_full_partition_is_held_then_paused_once_and_flows_again_when_its_work_is_done() {
+        let mut assignment = assignment(32, 1000);
+        let (hog, other) = (partition(0), partition(1));
+        let epoch = assignment.assign(hog.clone(), false);
+        assignment.assign(other.clone(), false);
+        let flows: Vec<_> = (0..31).map(|offset| assignment.taken(&hog, offset, 1).1).collect();
+        assert!(flows.iter().all(|flow| *flow == Flow::Keep));
+        assert_eq!(assignment.taken(&other, 0, 1).1, Flow::Hold);
+        assert_eq!(assignment.take_hogs(), [hog.clone()]);
+        assert!(!assignment.is_full(), "the other one goes on");
+        for offset in 0..28 {
+            assert!(assignment.take_resumable().is_empty());
+            assignment.completed(&hog, epoch, offset);
+        }
+        assignment.completed(&hog, epoch, 28);
+        assert_eq!(assignment.take_resumable(), [hog]);
         assert!(assignment.take_resumable().is_empty());
     }
 
@@ -190,10 +230,11 @@ mod tests {
         let first = assignment.assign(partition(0), false);
         assignment.assign(partition(1), false);
         assert_eq!(assignment.taken(&partition(0), 0, 90).1, Flow::Keep);
-        assert_eq!(assignment.taken(&partition(1), 0, 20).1, Flow::Pause);
+        assert_eq!(assignment.taken(&partition(1), 0, 11).1, Flow::Hold);
+        assert_eq!(assignment.take_hogs().len(), 1);
         assert!(assignment.take_resumable().is_empty());
         assignment.completed(&partition(0), first, 0);
-        assert_eq!(assignment.take_resumable(), [partition(1)]);
+        assert_eq!(assignment.take_resumable().len(), 1);
     }
 
     #[test]

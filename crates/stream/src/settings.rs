@@ -161,9 +161,10 @@ pub fn secret(key: &str, value: &str) -> Result<String, StreamError> {
 pub struct RuntimeSettings {
     /// Records of one key are processed in order, records of different keys side by side in this many queues.
     pub shards: usize,
-    /// Most records of one partition that are taken and not completed; more pause the partition.
-    pub partition_records: usize,
-    /// Most bytes of records, over all partitions of a stage, that are taken and not completed; more pause partitions.
+    /// Records of a stage, over all its partitions, that may be taken and not completed. When that many stay open, the
+    /// partitions with most of them are paused.
+    pub in_flight_records: usize,
+    /// The same in bytes.
     pub in_flight_bytes: ByteSize,
     /// Longest time between the completion of a record and the commit of its offset.
     pub commit_interval: Period,
@@ -181,7 +182,7 @@ impl Default for RuntimeSettings {
     fn default() -> Self {
         Self {
             shards: 16,
-            partition_records: 500,
+            in_flight_records: 2000,
             in_flight_bytes: ByteSize::from_mib(64),
             commit_interval: Period::from_millis(200),
             drain_timeout: Period::from_secs(8),

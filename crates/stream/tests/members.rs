@@ -91,7 +91,7 @@ fn start(
     stop: &CancellationToken,
 ) -> JoinHandle<Result<(), StreamError>> {
     let runtime = RuntimeSettings {
-        partition_records: 40,
+        in_flight_records: 40,
         commit_interval: Period::from_millis(20),
         backoff: Period::from_millis(5),
         ..RuntimeSettings::default()

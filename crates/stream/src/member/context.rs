@@ -92,6 +92,24 @@ impl MemberContext {
         }
     }
 
+    /// Applies commands until there is room for more, at most for `longest`; gives the partitions to pause when there
+    /// is none by then.
+    pub(super) fn hold(&self, longest: Duration) -> Vec<TopicPartition> {
+        let mut inner = self.inner();
+        let deadline = Instant::now() + longest;
+        while inner.assignment.is_full() && !inner.requests.stop && inner.requests.failure.is_none() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match inner.commands.recv_timeout(left) {
+                Ok(command) => inner.apply(command),
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                    return inner.assignment.take_hogs();
+                }
+            }
+            inner.apply_queued();
+        }
+        Vec::new()
+    }
+
     /// Applies commands until nothing is in flight of `partitions` (all, if `None`) or time is up.
     pub(super) fn drain(&self, partitions: Option<&[TopicPartition]>) -> usize {
         let deadline = Instant::now() + self.drain_timeout;

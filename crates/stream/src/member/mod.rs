@@ -187,7 +187,7 @@ impl Member {
             transactor: transactions.as_ref().map(|(handle, ..)| handle.clone()),
             inner: Mutex::new(Inner {
                 assignment: Assignment::new(Limits {
-                    partition_records: config.runtime.partition_records,
+                    records: config.runtime.in_flight_records,
                     bytes: config.runtime.in_flight_bytes.as_usize(),
                 }),
                 commands: command_receiver,

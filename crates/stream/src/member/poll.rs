@@ -23,6 +23,9 @@ use crate::transactor::TransactorHandle;
 const IDLE_POLL: Duration = Duration::from_millis(50);
 /// The same while partitions are throttled: their resumption must not wait for a record.
 const THROTTLED_POLL: Duration = Duration::from_millis(2);
+/// Longest wait for work in flight before partitions are paused instead. A pause throws away what the client has
+/// fetched already, so work that is quick is waited for; the group does not notice.
+const LONGEST_HOLD: Duration = Duration::from_millis(50);
 /// Records taken between two looks at the command queue.
 const RECORDS_PER_TURN: usize = 256;
 
@@ -86,6 +89,9 @@ impl PollLoop {
             if self.last_commit.elapsed() >= self.commit_interval {
                 self.commit_progress();
             }
+            for hog in self.consumer.context().hold(LONGEST_HOLD) {
+                self.pause(&hog);
+            }
             if let Err(error) = self.poll_turn() {
                 return Some(error);
             }
@@ -144,8 +150,8 @@ impl PollLoop {
                     record.sequence = sequence;
                     drop(inner);
                     context.tell(MemberEvent::Record(record));
-                    if flow == Flow::Pause {
-                        self.pause(&source);
+                    if flow == Flow::Hold {
+                        return Ok(());
                     }
                 }
                 Some(Err(error)) => self.poll_error(error)?,
