@@ -101,7 +101,7 @@ impl KafkaSettings {
             config.set(key, value);
         }
         for (key, value) in [
-            ("linger.ms", "2"),
+            ("linger.ms", "1"),
             ("compression.type", "lz4"),
             ("message.max.bytes", "100000000"),
             ("message.timeout.ms", "120000"),

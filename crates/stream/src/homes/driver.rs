@@ -19,12 +19,12 @@ use crate::member::{Member, MemberEvent, MemberHandle};
 use crate::offsets::AssignmentEpoch;
 use crate::outlet::Outlet;
 use crate::output::OutputError;
-use crate::record::{Record, TopicPartition};
+use crate::record::{OutRecord, Record, TopicPartition};
 use crate::restore::restore_partitions;
 use crate::retry::Backoff;
 use crate::sharded::produce_failed;
 use crate::stage::StageError;
-use crate::transactor::Owner;
+use crate::transactor::{Done, Owner};
 
 struct Slot<T> {
     epoch: AssignmentEpoch,
@@ -45,6 +45,17 @@ pub(super) struct Driver<H: Homes> {
     backoff: Backoff,
     drain_timeout: Duration,
     stop: CancellationToken,
+    /// In the order in which they were decided.
+    outbox: Vec<Outgoing>,
+}
+
+/// Outcomes that may wait for others of the same moment.
+const OUTBOX: usize = 64;
+
+struct Outgoing {
+    owner: Owner,
+    records: Vec<OutRecord>,
+    done: Done,
 }
 
 impl<H: Homes> Driver<H> {
@@ -66,6 +77,7 @@ impl<H: Homes> Driver<H> {
             backoff: Backoff::new(member.runtime.backoff.duration(), member.runtime.max_backoff.duration()),
             drain_timeout: member.runtime.drain_timeout.duration(),
             stop,
+            outbox: Vec::new(),
         };
         (driver, restored)
     }
@@ -78,6 +90,10 @@ impl<H: Homes> Driver<H> {
     ) -> Result<(), StreamError> {
         let mut stopping = false;
         loop {
+            // Outcomes go out together while there is more to handle: fewer and larger requests.
+            if member.events.is_empty() || self.outbox.len() >= OUTBOX {
+                self.send_all().await;
+            }
             let timer = self.until_next_timer();
             if timer.is_zero() {
                 // Under constant load the timer below would never get its turn.
@@ -89,7 +105,10 @@ impl<H: Homes> Driver<H> {
                 event = member.events.recv() => match event {
                     Some(MemberEvent::Record(record)) => self.record(record).await?,
                     Some(MemberEvent::Assigned(partitions)) => self.assigned(&partitions)?,
-                    Some(MemberEvent::Revoked { partitions, released }) => self.revoked(&partitions, released),
+                    Some(MemberEvent::Revoked { partitions, released }) => {
+                        self.send_all().await;
+                        self.revoked(&partitions, released);
+                    }
                     Some(MemberEvent::Failed(error)) => return Err(error),
                     None => return Ok(()),
                 },
@@ -195,6 +214,7 @@ impl<H: Homes> Driver<H> {
             emit(RecordFailed { stage: self.handle.stage(), record: &record, error: &error, route, attempt });
             match route {
                 Route::Retry | Route::Wait => {
+                    self.send_all().await;
                     tokio::select! {
                         () = tokio::time::sleep(self.backoff.delay(attempt)) => attempt += 1,
                         // Not completed: it is taken again at the next start.
@@ -235,7 +255,7 @@ impl<H: Homes> Driver<H> {
         Effects::of(records)
     }
 
-    /// Hands effects over without waiting until they are durable; the offset of a record moves with them.
+    /// Puts effects into the outbox; the offset of a record moves with them.
     async fn perform(&mut self, cause: Cause, effects: Effects) {
         let Effects { records, then } = effects;
         let owner = match &cause {
@@ -262,7 +282,13 @@ impl<H: Homes> Driver<H> {
             Err(error @ OutputError::TooLarge { .. }) => too_large.report(cause, error.to_string()),
             Err(error) => handle.fail(produce_failed(handle.stage(), count, &error)),
         };
-        self.outlet.submit(|| owner, records, done).await;
+        self.outbox.push(Outgoing { owner, records, done: Box::new(done) });
+    }
+
+    async fn send_all(&mut self) {
+        for Outgoing { owner, records, done } in self.outbox.drain(..) {
+            self.outlet.submit(|| owner, records, done).await;
+        }
     }
 
     fn until_next_timer(&self) -> Duration {
