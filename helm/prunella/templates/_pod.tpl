@@ -1,3 +1,11 @@
+{{- /* Not empty when a stage is exactly-once: the orchestrator unless it is told otherwise, the others when they are told
+       so. Such a stage is a StatefulSet, whose pods keep their numbers. */}}
+{{- define "prunella.isExactlyOnce" -}}
+{{- $default := ternary "exactly-once" "at-least-once" (eq .stage "orchestrator") }}
+{{- $config := .root.Values.config | default dict }}
+{{- if eq (dig "processing" "guarantee" .stage $default $config) "exactly-once" }}yes{{ end }}
+{{- end }}
+
 {{/* The pod of a stage. Called with (dict "root" $ "stage" name "values" its values). */}}
 {{- define "prunella.pod" -}}
 {{- $root := .root -}}
@@ -39,6 +47,11 @@ spec:
       env:
         - name: PRUNELLA_CONFIG
           value: /etc/prunella/prunella.yaml
+        {{- if include "prunella.isExactlyOnce" (dict "root" .root "stage" .stage) }}
+        # The number of the pod, the same after every restart, names its transactions.
+        - name: PRUNELLA__PROCESSING__TRANSACTIONS__SLOT
+          valueFrom: { fieldRef: { fieldPath: "metadata.labels['apps.kubernetes.io/pod-index']" } }
+        {{- end }}
         {{- with .values.extraEnv }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
