@@ -21,6 +21,13 @@ pub struct FusedStages {
     workshop: Workshop,
     transformer: prunella_transformer::Deps,
     validator: prunella_validator::Deps,
+    /// The consumer groups on whose behalf dead letters are written.
+    groups: Groups,
+}
+
+struct Groups {
+    orchestrator: String,
+    extractor: String,
 }
 
 type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -31,7 +38,9 @@ impl FusedStages {
         transformer: prunella_transformer::Deps,
         validator: prunella_validator::Deps,
     ) -> Arc<Self> {
-        Arc::new(Self { workshop: Workshop::new(extractor, None), transformer, validator })
+        let group = |service: &str| format!("{}{service}", validator.platform.topics.prefix());
+        let groups = Groups { orchestrator: group("orchestrator"), extractor: group("extractor") };
+        Arc::new(Self { workshop: Workshop::new(extractor, None), transformer, validator, groups })
     }
 
     /// Maps and validates a batch.
@@ -63,7 +72,7 @@ impl FusedStages {
         let (count, mut items) = (batches.len(), 0);
         for batch in batches {
             items += batch.items.len();
-            let (records, result) = self.batch(&work, batch, origin, ORCHESTRATOR).await?;
+            let (records, result) = self.batch(&work, batch, origin, &self.groups.orchestrator).await?;
             done.records.extend(records);
             done.results.push(StepResult::Batch(result));
         }
@@ -76,10 +85,6 @@ impl FusedStages {
         Ok(done)
     }
 }
-
-/// The groups on whose behalf dead letters are written.
-const ORCHESTRATOR: &str = "orchestrator";
-const EXTRACTOR: &str = "extractor";
 
 fn failed(at: &StepRef, error: ErrorInfo) -> StepDone {
     let failed = StepFailed { at: at.clone(), batch: None, error, retry_at: None, failed_at: now_millis() };
@@ -116,7 +121,7 @@ impl BatchWork for FusedStages {
     fn records<'a>(&'a self, batch: StageBatch, origin: &'a Record) -> Pending<'a, Result<Vec<OutRecord>, StageError>> {
         Box::pin(async move {
             let work = StepWork::find(&self.validator.platform, &batch.at).await?;
-            let (mut records, result) = self.batch(&work, batch, origin, EXTRACTOR).await?;
+            let (mut records, result) = self.batch(&work, batch, origin, &self.groups.extractor).await?;
             let platform = &self.validator.platform;
             let topic = platform.topics.stage_progress();
             let value = platform.codec.encode(&topic, &result)?;

@@ -213,7 +213,7 @@ mod tests {
         let flows: Vec<_> = (0..31).map(|offset| assignment.taken(&hog, offset, 1).1).collect();
         assert!(flows.iter().all(|flow| *flow == Flow::Keep));
         assert_eq!(assignment.taken(&other, 0, 1).1, Flow::Hold);
-        assert_eq!(assignment.take_hogs(), [hog.clone()]);
+        assert_eq!(assignment.take_hogs(), std::slice::from_ref(&hog));
         assert!(!assignment.is_full(), "the other one goes on");
         for offset in 0..28 {
             assert!(assignment.take_resumable().is_empty());

@@ -44,6 +44,7 @@ mod tests {
             value: None,
             headers,
             epoch: AssignmentEpoch::new(1),
+            sequence: 0,
         }
     }
 
