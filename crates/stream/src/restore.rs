@@ -80,9 +80,9 @@ fn wait_for_transactions(
     given_up: impl Fn() -> bool,
 ) -> Result<(), String> {
     let started = Instant::now();
-    let targets = ends(written, topic, partitions)?;
+    let targets = patiently(&given_up, || ends(written, topic, partitions))?;
     loop {
-        let ends = ends(decided, topic, partitions)?;
+        let ends = patiently(&given_up, || ends(decided, topic, partitions))?;
         let open = targets.iter().filter(|(partition, target)| ends.get(partition).is_none_or(|end| end < target));
         let open: Vec<i32> = open.map(|(partition, _)| *partition).collect();
         if open.is_empty() || given_up() {
@@ -92,6 +92,20 @@ fn wait_for_transactions(
             return Err(format!("a transaction stays open on its partitions {open:?}"));
         }
         std::thread::sleep(Duration::from_millis(if started.elapsed() < Duration::from_secs(1) { 5 } else { 100 }));
+    }
+}
+
+/// A topic that was just made, or whose leader moves, gives no answer for a moment.
+fn patiently<T>(given_up: &impl Fn() -> bool, ask: impl Fn() -> Result<T, String>) -> Result<T, String> {
+    let started = Instant::now();
+    loop {
+        match ask() {
+            Err(reason) if started.elapsed() < LONGEST_SILENCE && !given_up() => {
+                tracing::debug!(%reason, "no answer about the ends of a state topic yet");
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            answer => return answer,
+        }
     }
 }
 
