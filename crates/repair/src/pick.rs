@@ -1,0 +1,315 @@
+//! The field of the new rows that shows what known entities showed, and whether another one would do as well.
+
+use serde_json::Value;
+
+use crate::convert::{Conversion, fit};
+use crate::names::{Likeness, is_presentation_of, likeness};
+use crate::path::FieldPath;
+use crate::settings::Ingredients;
+use crate::table::{Column, Table};
+use crate::value::{bits, equal, equal_options, is_empty};
+
+/// A field and what is done to it. Text that has the same value everywhere.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Choice {
+    pub(crate) path: FieldPath,
+    /// Joined behind the first with this between.
+    pub(crate) also: Option<(String, FieldPath)>,
+    pub(crate) conversion: Conversion,
+    /// What it becomes where the field says nothing, if that is known.
+    pub(crate) default: Option<Value>,
+    pub(crate) support: Support,
+}
+
+impl Choice {
+    pub(crate) fn plain(path: FieldPath, conversion: Conversion) -> Self {
+        Self { path, also: None, conversion, default: None, support: Support::default() }
+    }
+
+    /// JSONata of the choice, in parentheses if it needs them.
+    pub(crate) fn render(&self, prefix: &str) -> String {
+        let x = self.path.render(prefix);
+        let text = match &self.also {
+            Some((between, other)) => format!("({x} & {} & {})", Value::from(between.as_str()), other.render(prefix)),
+            None => self.conversion.render(&x),
+        };
+        let text = if self.conversion.is_operation() { format!("({text})") } else { text };
+        match &self.default {
+            Some(default) => format!("($exists({x}) ? {text} : {default})"),
+            None => text,
+        }
+    }
+
+    pub(crate) fn is_plain(&self) -> bool {
+        self.also.is_none() && self.default.is_none() && self.conversion == Conversion::Same
+    }
+
+    fn predict(&self, cell: Option<&Value>) -> Option<Value> {
+        match cell {
+            Some(value) if !is_empty(cell) => self.conversion.apply(value),
+            _ => None,
+        }
+    }
+}
+
+/// What speaks for a choice.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Support {
+    pub(crate) records: usize,
+    pub(crate) values: usize,
+    pub(crate) bits: f64,
+}
+
+/// What is looked for.
+pub(crate) struct Request<'a> {
+    /// Row of the table, and the value that is known for it.
+    pub(crate) known: &'a [(usize, Option<&'a Value>)],
+    /// Names that the field had, the strongest first.
+    pub(crate) names: &'a [&'a str],
+    /// Where it was read, and its values in all remembered rows, beside the table of those.
+    pub(crate) before: Option<(&'a Table, &'a [Option<Value>])>,
+    pub(crate) old_path: Option<&'a FieldPath>,
+    /// All values of the field say yes or no.
+    pub(crate) ingredients: Ingredients,
+}
+
+#[derive(Debug)]
+pub(crate) enum Pick {
+    One(Choice),
+    /// Several that cannot be told apart, the likeliest first.
+    Tied(Vec<Choice>),
+    None,
+}
+
+pub(crate) fn pick(request: &Request<'_>, table: &Table) -> Pick {
+    let filled = request.known.iter().filter(|(_, value)| !is_empty(*value)).count();
+    if filled == 0 {
+        return Pick::None;
+    }
+    let mut choices: Vec<Choice> = table
+        .columns
+        .iter()
+        .filter_map(|column| assess(column, request, table.columns.len()))
+        .filter(|choice| !was_something_else(choice, request))
+        .collect();
+    if choices.is_empty() && request.ingredients.conversions {
+        choices = merged(request, table);
+    }
+    if choices.is_empty() {
+        return Pick::None;
+    }
+    // What needs no conversion was not made to fit.
+    let learned = |choice: &Choice| choice.conversion.learned_bits() + f64::from(u8::from(choice.default.is_some()));
+    choices.sort_by(|a, b| {
+        rank(b, request)
+            .cmp(&rank(a, request))
+            .then(a.conversion.cost().cmp(&b.conversion.cost()))
+            .then(a.path.root.cmp(&b.path.root))
+            .then(a.path.steps.len().cmp(&b.path.steps.len()))
+    });
+    let enough = |choice: &Choice| {
+        let named = rank(choice, request) >= Likeness::Close;
+        choice.support.bits - learned(choice) >= if named { 5.0 } else { 6.0 + (table.columns.len() as f64).log2() }
+    };
+    if !choices.iter().any(enough) {
+        return Pick::None;
+    }
+    choices.retain(enough);
+    if !request.ingredients.ambiguity {
+        return Pick::One(choices.swap_remove(0));
+    }
+    settle(choices, request, table)
+}
+
+/// Leaves one choice if the others are ruled out by more than agreement on these records.
+fn settle(mut choices: Vec<Choice>, request: &Request<'_>, table: &Table) -> Pick {
+    // A selector that asks for the literal which the mapping asked for.
+    if let Some((_, literal)) = request.old_path.and_then(FieldPath::literal)
+        && choices.iter().any(|choice| choice.path.literal().is_some_and(|(_, other)| other == literal))
+    {
+        choices.retain(|choice| choice.path.literal().is_some_and(|(_, other)| other == literal));
+    }
+    // Where it was read before, it is read again.
+    if let Some(old) = request.old_path
+        && let Some(kept) = choices.iter().position(|choice| &choice.path == old)
+    {
+        return Pick::One(choices.swap_remove(kept));
+    }
+    // What needs no conversion rules out what had to be fitted, if it stands for many bits.
+    let plain = choices.iter().any(|choice| choice.conversion == Conversion::Same && choice.support.bits >= 12.0);
+    if plain {
+        choices.retain(|choice| choice.conversion.learned_bits() < 3.0);
+    }
+    let best = choices[0].clone();
+    let best_name = best.path.last_key().to_owned();
+    let best_rank = rank(&best, request);
+    choices.retain(|choice| {
+        let name = choice.path.last_key();
+        let same_field = choice.path == best.path;
+        let presentation = choice.path.parent() == best.path.parent() && is_presentation_of(name, &best_name);
+        let far_less_named = best_rank == Likeness::Same && rank(choice, request) <= Likeness::Weak;
+        same_field || !(presentation || far_less_named)
+    });
+    // The same value at several places of one array is one choice only if no array has more than one item.
+    let rivals: Vec<Choice> = choices.iter().filter(|choice| differs(choice, &best, table)).cloned().collect();
+    if rivals.is_empty() {
+        return Pick::One(best);
+    }
+    let mut tied = vec![best];
+    tied.extend(rivals);
+    Pick::Tied(tied)
+}
+
+/// Whether the choice reads another field, or makes something else of a new row.
+fn differs(choice: &Choice, best: &Choice, table: &Table) -> bool {
+    if choice.path != best.path || choice.also != best.also {
+        return true;
+    }
+    let Some(column) = table.get(&best.path) else { return false };
+    column
+        .cells
+        .iter()
+        .any(|cell| !equal_options(choice.predict(cell.as_ref()).as_ref(), best.predict(cell.as_ref()).as_ref()))
+}
+
+fn rank(choice: &Choice, request: &Request<'_>) -> Likeness {
+    if !request.ingredients.names {
+        return Likeness::None;
+    }
+    let name = choice.path.last_key();
+    let literal = match (&choice.conversion, request.names) {
+        (Conversion::Is(Value::String(text)), names)
+            if names.iter().any(|name| likeness(name, text) >= Likeness::Close) =>
+        {
+            Likeness::Close
+        }
+        _ => Likeness::None,
+    };
+    request.names.iter().map(|old| likeness(old, name)).max().unwrap_or(Likeness::None).max(literal)
+}
+
+/// Whether the field was there before, unread, and showed something else.
+fn was_something_else(choice: &Choice, request: &Request<'_>) -> bool {
+    let Some((table, values)) = request.before else { return false };
+    if request.old_path == Some(&choice.path) {
+        return false;
+    }
+    let Some(column) = table.get(&choice.path) else { return false };
+    let both =
+        column.cells.iter().zip(values).filter(|(cell, value)| !is_empty(cell.as_ref()) && !is_empty(value.as_ref()));
+    let mut seen = false;
+    for (cell, value) in both {
+        seen = true;
+        let predicted = choice.predict(cell.as_ref());
+        if !matches!((&predicted, value), (Some(a), Some(b)) if equal(a, b)) {
+            return true;
+        }
+    }
+    // It was filled where the one that was read was not, or the other way round.
+    let filled = column.cells.iter().filter(|cell| !is_empty(cell.as_ref())).count();
+    !seen && filled > 0
+}
+
+fn assess(column: &Column, request: &Request<'_>, _columns: usize) -> Option<Choice> {
+    let mut pairs: Vec<(&Value, &Value)> = Vec::new();
+    let (mut both_empty, mut default): (usize, Option<&Value>) = (0, None);
+    for (row, expected) in request.known {
+        let cell = column.cells.get(*row)?.as_ref();
+        match (is_empty(cell), is_empty(*expected)) {
+            (true, true) => both_empty += 1,
+            (false, false) => pairs.push((cell?, (*expected)?)),
+            (false, true) => return None,
+            (true, false) => {
+                let value = (*expected)?;
+                // Only what itself says nothing may stand for nothing.
+                let says_nothing = value == &Value::Bool(false) || value.as_f64() == Some(0.0);
+                if !says_nothing || default.is_some_and(|default| !equal(default, value)) {
+                    return None;
+                }
+                default = Some(value);
+            }
+        }
+    }
+    let fits = fit(&pairs, request.ingredients.conversions);
+    let conversion = fits.into_iter().next()?;
+    let support = support(&pairs, both_empty, default.is_some(), &conversion)?;
+    let path = column.path.clone();
+    Some(Choice { path, also: None, conversion, default: default.cloned(), support })
+}
+
+/// What the agreement on these pairs says; `None` when it says nothing, such as a flag that is always up.
+fn support(pairs: &[(&Value, &Value)], both_empty: usize, default: bool, conversion: &Conversion) -> Option<Support> {
+    let mut distinct: Vec<&Value> = Vec::new();
+    for (_, expected) in pairs {
+        if !distinct.iter().any(|value| equal(value, expected)) {
+            distinct.push(expected);
+        }
+    }
+    let flags = pairs.iter().all(|(_, expected)| expected.is_boolean());
+    let (values, bits) = if flags {
+        let kinds = distinct.len() + usize::from(both_empty > 0 || default);
+        if kinds < 2 {
+            return None;
+        }
+        (kinds, (pairs.len() + both_empty) as f64 * 1.5)
+    } else {
+        let repeated = (pairs.len() - distinct.len()) as f64 * if distinct.len() > 1 { 1.0 } else { 0.0 };
+        (distinct.len(), distinct.iter().map(|value| bits(value)).sum::<f64>() + repeated)
+    };
+    let bits = match conversion {
+        // What a table was learned from does not speak for it; only repetitions do.
+        Conversion::Table(table) if !flags => (pairs.len() - table.len()) as f64 * 2.0,
+        Conversion::Is(_) => (pairs.len() + both_empty) as f64 * 1.5,
+        _ => bits,
+    };
+    (bits > 0.0).then_some(Support { records: pairs.len() + both_empty, values, bits })
+}
+
+/// Two fields of text joined, such as first and last name.
+fn merged(request: &Request<'_>, table: &Table) -> Vec<Choice> {
+    let known: Vec<(usize, &str)> = request
+        .known
+        .iter()
+        .filter_map(|(row, value)| Some((*row, value.and_then(Value::as_str).filter(|text| !text.is_empty())?)))
+        .collect();
+    let Some((first_row, first)) = known.first().copied() else { return Vec::new() };
+    if known.len() != request.known.iter().filter(|(_, value)| !is_empty(*value)).count() || known.len() < 2 {
+        return Vec::new();
+    }
+    let text = |column: &Column, row: usize| -> Option<String> {
+        column.cells.get(row)?.as_ref()?.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
+    };
+    let plain = || table.columns.iter().filter(|column| !column.path.root && !column.path.is_positional());
+    let heads: Vec<_> = plain()
+        .filter(|c| text(c, first_row).is_some_and(|t| t.len() < first.len() && first.starts_with(&t)))
+        .collect();
+    let tails: Vec<_> =
+        plain().filter(|c| text(c, first_row).is_some_and(|t| t.len() < first.len() && first.ends_with(&t))).collect();
+    let mut found = Vec::new();
+    for head in heads.iter().take(40) {
+        for tail in tails.iter().take(40) {
+            let (Some(a), Some(b)) = (text(head, first_row), text(tail, first_row)) else { continue };
+            if a.len() + b.len() > first.len() || head.path == tail.path {
+                continue;
+            }
+            let between = &first[a.len()..first.len() - b.len()];
+            let holds = known.iter().all(|(row, expected)| {
+                text(head, *row).zip(text(tail, *row)).is_some_and(|(a, b)| format!("{a}{between}{b}") == *expected)
+            });
+            if holds && between.chars().count() <= 3 && between.chars().all(|c| !c.is_alphanumeric()) {
+                let mut distinct: Vec<_> = known.iter().map(|(_, text)| *text).collect();
+                distinct.sort_unstable();
+                distinct.dedup();
+                let bits = distinct.len() as f64 * 12.0;
+                found.push(Choice {
+                    path: head.path.clone(),
+                    also: Some((between.to_owned(), tail.path.clone())),
+                    conversion: Conversion::Same,
+                    default: None,
+                    support: Support { records: known.len(), values: distinct.len(), bits },
+                });
+            }
+        }
+    }
+    found
+}
