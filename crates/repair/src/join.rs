@@ -87,12 +87,9 @@ fn keys(table: &Table) -> Vec<(usize, String, f64)> {
     for column in plain.filter(|column| !column.path.is_positional()) {
         for (row, cell) in column.cells.iter().enumerate() {
             let Some(value) = cell else { continue };
-            let items = crate::convert::items(value);
-            for value in items.iter().take(8) {
-                let weight = bits(value);
-                if weight >= 5.0 {
-                    keys.extend(lookup_keys(value).into_iter().map(|key| (row, key, weight)));
-                }
+            let weight = bits(value);
+            if weight >= 5.0 {
+                keys.extend(lookup_keys(value).into_iter().map(|key| (row, key, weight)));
             }
         }
     }

@@ -23,6 +23,8 @@ struct Option_ {
     conversion: Conversion,
     vocabulary: Option<usize>,
     steady: bool,
+    /// It stands where the old one stood (2), or at a place of a like name (1).
+    near: u8,
 }
 
 pub(crate) fn resolve(solver: &Solver<'_>, seen: &[Seen], resolutions: &mut [Option<Resolution>]) {
@@ -143,6 +145,7 @@ fn weigh(
         + if steady { 0.5 } else { -1.0 }
         + parents_alike(old_path, &column.path)
         - if column.path.root { 0.5 } else { 0.0 };
+    let near = if same_parent { 2 } else { u8::from(parents_alike(old_path, &column.path) > 0.0) };
     (score > 1.0).then_some(Option_ {
         atom: index,
         path: column.path.clone(),
@@ -151,6 +154,7 @@ fn weigh(
         conversion,
         vocabulary,
         steady,
+        near,
     })
 }
 
@@ -188,6 +192,7 @@ fn vocabulary_only(solver: &Solver<'_>, index: usize, seen: &Seen, taken: &[Fiel
                 conversion: Conversion::Same,
                 vocabulary: Some(shared),
                 steady: true,
+                near: 0,
             });
         }
     }
@@ -223,12 +228,9 @@ fn assign(solver: &Solver<'_>, open: &[usize], options: &[Option_]) -> Vec<(usiz
             .fold(0.0, f64::max);
         let rivals: Vec<&Option_> = options
             .iter()
-            .filter(|other| {
-                other.atom == *atom
-                    && other.path != option.path
-                    && other.likeness >= option.likeness
-                    && other.vocabulary.is_some() == option.vocabulary.is_some()
-            })
+            .filter(|other| other.atom == *atom && other.path != option.path)
+            .filter(|other| other.vocabulary.is_some() == option.vocabulary.is_some())
+            .filter(|other| (other.likeness, other.near) >= (option.likeness, option.near))
             .collect();
         let margin = option.score - next.max(contested);
         let only = rivals.is_empty() || !solver.ingredients.ambiguity;
@@ -242,7 +244,7 @@ fn assign(solver: &Solver<'_>, open: &[usize], options: &[Option_]) -> Vec<(usiz
             Evidence::Named
         };
         let choice = Choice::plain(option.path.clone(), option.conversion.clone());
-        found.push((*atom, Resolution { choice: Some(choice), evidence }));
+        found.push((*atom, Resolution::new(Some(choice), evidence)));
     }
     found
 }

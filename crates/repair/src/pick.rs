@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use crate::convert::{Conversion, fit};
-use crate::names::{Likeness, is_presentation_of, likeness};
-use crate::path::FieldPath;
+use crate::names::{Likeness, is_presentation_of, likeness, tokens};
+use crate::path::{FieldPath, Literal, Step};
 use crate::settings::Ingredients;
 use crate::table::{Column, Table};
 use crate::value::{bits, equal, equal_options, is_empty};
@@ -69,7 +69,8 @@ pub(crate) struct Request<'a> {
     /// Where it was read, and its values in all remembered rows, beside the table of those.
     pub(crate) before: Option<(&'a Table, &'a [Option<Value>])>,
     pub(crate) old_path: Option<&'a FieldPath>,
-    /// All values of the field say yes or no.
+    /// The selector under which all literals of the old selectors are found again.
+    pub(crate) selector: Option<&'a [String]>,
     pub(crate) ingredients: Ingredients,
 }
 
@@ -107,9 +108,21 @@ pub(crate) fn pick(request: &Request<'_>, table: &Table) -> Pick {
             .then(a.path.root.cmp(&b.path.root))
             .then(a.path.steps.len().cmp(&b.path.steps.len()))
     });
+    // Flags say little, but there are few of them.
+    let is_flag = |value: &Value| value.is_boolean() || value.is_null();
+    let flags = request.known.iter().filter_map(|(_, value)| *value).all(is_flag).then(|| {
+        let before = |column: &&Column| request.before.is_some_and(|(table, _)| table.get(&column.path).is_some());
+        let flag = |column: &&Column| column.cells.iter().flatten().all(is_flag);
+        table.columns.iter().filter(|column| !before(column) && flag(column)).count()
+    });
     let enough = |choice: &Choice| {
         let named = rank(choice, request) >= Likeness::Close;
-        choice.support.bits - learned(choice) >= if named { 5.0 } else { 6.0 + (table.columns.len() as f64).log2() }
+        let needed = match (named, flags) {
+            (true, _) => 4.0,
+            (false, Some(flags)) => 4.5 + (1.0 + flags as f64).log2(),
+            (false, None) => 6.0 + (table.columns.len() as f64).log2(),
+        };
+        choice.support.bits - learned(choice) >= needed
     };
     if !choices.iter().any(enough) {
         return Pick::None;
@@ -129,6 +142,15 @@ fn settle(mut choices: Vec<Choice>, request: &Request<'_>, table: &Table) -> Pic
     {
         choices.retain(|choice| choice.path.literal().is_some_and(|(_, other)| other == literal));
     }
+    if let Some(selector) = request.selector
+        && choices.iter().any(|choice| choice.path.literal().is_some_and(|(key, _)| key == selector))
+    {
+        choices.retain(|choice| choice.path.literal().is_some_and(|(key, _)| key == selector));
+    }
+    // The item that the source itself marks as the one that counts is meant, not the last one.
+    if choices.iter().any(|choice| choice.path.literal().is_some_and(|(_, literal)| literal == &Literal::Flag(true))) {
+        choices.retain(|choice| !choice.path.steps.contains(&Step::At(-1)));
+    }
     // Where it was read before, it is read again.
     if let Some(old) = request.old_path
         && let Some(kept) = choices.iter().position(|choice| &choice.path == old)
@@ -140,6 +162,13 @@ fn settle(mut choices: Vec<Choice>, request: &Request<'_>, table: &Table) -> Pic
     if plain {
         choices.retain(|choice| choice.conversion.learned_bits() < 3.0);
     }
+    let shared = |choice: &Choice| {
+        let found = tokens(choice.path.last_key());
+        request.names.iter().filter(|name| tokens(name).iter().any(|token| found.contains(token))).count()
+    };
+    choices.sort_by_key(|choice| {
+        (choice.path.literal().is_none(), std::cmp::Reverse((rank(choice, request), shared(choice))))
+    });
     let best = choices[0].clone();
     let best_name = best.path.last_key().to_owned();
     let best_rank = rank(&best, request);
@@ -148,7 +177,9 @@ fn settle(mut choices: Vec<Choice>, request: &Request<'_>, table: &Table) -> Pic
         let same_field = choice.path == best.path;
         let presentation = choice.path.parent() == best.path.parent() && is_presentation_of(name, &best_name);
         let far_less_named = best_rank == Likeness::Same && rank(choice, request) <= Likeness::Weak;
-        same_field || !(presentation || far_less_named)
+        let same_reference =
+            shared(&best) > shared(choice) && choice.path.literal().is_none() && same_identifiers(&best, choice, table);
+        same_field || !(presentation || far_less_named || same_reference)
     });
     // The same value at several places of one array is one choice only if no array has more than one item.
     let rivals: Vec<Choice> = choices.iter().filter(|choice| differs(choice, &best, table)).cloned().collect();
@@ -158,6 +189,27 @@ fn settle(mut choices: Vec<Choice>, request: &Request<'_>, table: &Table) -> Pic
     let mut tied = vec![best];
     tied.extend(rivals);
     Pick::Tied(tied)
+}
+
+/// Whether both show the same opaque identifiers in all rows: two names for one reference, where dates or amounts that
+/// agree may be different things.
+fn same_identifiers(best: &Choice, other: &Choice, table: &Table) -> bool {
+    let (Some(a), Some(b)) = (table.get(&best.path), table.get(&other.path)) else { return false };
+    let plain = best.conversion == Conversion::Same && other.conversion == Conversion::Same;
+    let opaque = |value: &Value| {
+        value.as_str().is_some_and(|text| {
+            let letters = text.bytes().filter(u8::is_ascii_alphabetic).count();
+            let digits = text.bytes().filter(u8::is_ascii_digit).count();
+            let moment = crate::dates::any_moment(text).is_some();
+            text.len() >= 5 && !text.contains(' ') && letters > 0 && digits > 0 && !moment
+        })
+    };
+    let values: Vec<&Value> = a.cells.iter().flatten().collect();
+    let mut texts: Vec<&str> = values.iter().filter_map(|value| value.as_str()).collect();
+    texts.sort_unstable();
+    texts.dedup();
+    let mostly_opaque = values.iter().filter(|value| opaque(value)).count() * 4 >= values.len() * 3;
+    plain && texts.len() >= 4 && a.cells == b.cells && mostly_opaque
 }
 
 /// Whether the choice reads another field, or makes something else of a new row.
@@ -184,6 +236,11 @@ fn rank(choice: &Choice, request: &Request<'_>) -> Likeness {
             Likeness::Close
         }
         _ => Likeness::None,
+    };
+    let asked = request.old_path.and_then(FieldPath::literal).map(|(_, literal)| literal);
+    let literal = match choice.path.literal() {
+        Some((_, found)) if Some(found) == asked => literal.max(Likeness::Close),
+        _ => literal,
     };
     request.names.iter().map(|old| likeness(old, name)).max().unwrap_or(Likeness::None).max(literal)
 }

@@ -7,7 +7,7 @@ use crate::case::Case;
 use crate::error::RepairError;
 use crate::eval::Evaluator;
 use crate::evidence::{Evidence, FieldChange, Repair, Story, Trial, Verdict};
-use crate::guard::{Jump, jumps};
+use crate::guard::{Jump, JumpKind, jumps};
 use crate::infer;
 use crate::outage::{Outage, Usual, recognise};
 use crate::profile::OutputProfile;
@@ -174,7 +174,12 @@ impl Session<'_> {
         let changed = solution.mapping != self.mapping;
         let mapping = match &sorted.told_by {
             Some(_) if !changed => solution.mapping.clone(),
-            Some(field) => format!("$exists({field}) ? {} : {}", grouped(&solution.mapping), grouped(self.mapping)),
+            Some(field) => {
+                let both: Vec<&Value> = sorted.old.iter().copied().chain(remembered.iter().copied()).collect();
+                let field =
+                    shape::discriminator(&both, &sorted.new, &solution.mapping).unwrap_or_else(|| field.clone());
+                format!("$exists({field}) ? {} : {}", grouped(&solution.mapping), grouped(self.mapping))
+            }
             None => solution.mapping.clone(),
         };
         let runs: Vec<_> = sorted
@@ -200,7 +205,9 @@ impl Session<'_> {
         let jumps = if self.settings.ingredients.profile {
             let before = OutputProfile::of(self.case.remembered.iter().map(|sample| &sample.output));
             let now = OutputProfile::of(runs.iter().take(sorted.new.len()).filter_map(|run| run.output.as_ref()));
-            unexplained(jumps(&before, &now), &fields)
+            let mut found = unexplained(jumps(&before, &now), &fields);
+            found.extend(solution.jumps.iter().cloned());
+            found
         } else {
             Vec::new()
         };
@@ -245,7 +252,9 @@ fn unexplained(jumps: Vec<Jump>, fields: &[FieldChange]) -> Vec<Jump> {
         let name = jump.field.replace("[]", "");
         fields.iter().any(|field| {
             let same = name.trim_start_matches('.') == field.field;
-            same && matches!(field.evidence, Evidence::Proven { .. } | Evidence::Kept { confirmed: 2.. })
+            let optional = matches!(jump.what, JumpKind::Silent { usual } if usual < 0.9);
+            let kept = optional && matches!(field.evidence, Evidence::Kept { .. });
+            same && (kept || matches!(field.evidence, Evidence::Proven { .. } | Evidence::Kept { confirmed: 2.. }))
         })
     };
     jumps.into_iter().filter(|jump| !confirmed(jump)).collect()

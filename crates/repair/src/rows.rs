@@ -135,8 +135,7 @@ impl Level {
         }
         let old_surroundings: Vec<&Value> = old.record.iter().map(|record| old_records[*record]).collect();
         let old_table = old_table.with_surroundings(&old_surroundings);
-        let pairs =
-            if ingredients.overlap { in_order(around, &old, &new, join(&old_table, &new_table)) } else { Vec::new() };
+        let pairs = if ingredients.overlap { join(&old_table, &new_table) } else { Vec::new() };
         Self { old, new, old_table, new_table, pairs, moved, lost }
     }
 
@@ -145,24 +144,61 @@ impl Level {
     }
 }
 
+/// Carries what is known of rows to the rows around them and from there to those beside them. `parents` names the level
+/// around each level.
+pub(crate) fn link(levels: &mut [Level], parents: &[Option<usize>]) {
+    for inner in (1..levels.len()).rev() {
+        let Some(around) = parents[inner] else { continue };
+        for pair in outward(&levels[inner]) {
+            let known = levels[around].pairs.iter().any(|other| other.new == pair.new);
+            if !known {
+                levels[around].pairs.push(pair);
+            }
+        }
+    }
+    for inner in 1..levels.len() {
+        let Some(around) = parents[inner] else { continue };
+        let pairs = in_order(&levels[around], &levels[inner]);
+        levels[inner].pairs.extend(pairs);
+    }
+}
+
+/// Rows around that hold the same number of rows, of which some are the same and none are elsewhere.
+fn outward(level: &Level) -> Vec<Pair> {
+    let mut found: Vec<Pair> = Vec::new();
+    for pair in &level.pairs {
+        let (old, new) = (level.old.parent[pair.old], level.new.parent[pair.new]);
+        if found.iter().any(|other| other.new == new) {
+            continue;
+        }
+        let of_new = level.pairs.iter().filter(|other| level.new.parent[other.new] == new);
+        let alone = of_new.clone().all(|other| level.old.parent[other.old] == old);
+        let (olds, news) = (level.old.children_of(old).len(), level.new.children_of(new).len());
+        if alone && olds == news && of_new.count() * 2 >= news {
+            found.push(Pair { old, new, fresh: pair.fresh });
+        }
+    }
+    found
+}
+
 /// Rows of two parents that are the same and have as many rows, none of them elsewhere, are paired in order.
-fn in_order(around: &Level, old: &Rows, new: &Rows, mut pairs: Vec<Pair>) -> Vec<Pair> {
+fn in_order(around: &Level, level: &Level) -> Vec<Pair> {
+    let mut pairs = Vec::new();
     for outer in &around.pairs {
-        let (olds, news) = (old.children_of(outer.old), new.children_of(outer.new));
+        let (olds, news) = (level.old.children_of(outer.old), level.new.children_of(outer.new));
         if olds.is_empty() || olds.len() != news.len() {
             continue;
         }
         let place = |rows: &[usize], row: usize| rows.iter().position(|other| *other == row);
-        let agrees = pairs
+        let agrees = level
+            .pairs
             .iter()
             .filter(|pair| news.contains(&pair.new))
             .all(|pair| place(&olds, pair.old).is_some_and(|at| place(&news, pair.new) == Some(at)));
         if agrees {
-            for (old_row, new_row) in olds.iter().zip(&news) {
-                if !pairs.iter().any(|pair| pair.new == *new_row) {
-                    pairs.push(Pair { old: *old_row, new: *new_row, fresh: outer.fresh });
-                }
-            }
+            let fresh = outer.fresh;
+            let paired = olds.iter().zip(&news).map(|(old, new)| Pair { old: *old, new: *new, fresh });
+            pairs.extend(paired.filter(|pair| !level.pairs.iter().any(|other| other.new == pair.new)));
         }
     }
     pairs
@@ -180,7 +216,8 @@ fn coverage(table: &Table, fields: &[FieldPath]) -> f64 {
             return 1.0;
         }
         let named = table.columns.iter().any(|column| {
-            column.path.steps.len() <= 2 && likeness(column.path.last_key(), field.last_key()) == Likeness::Same
+            column.path.steps.len() <= field.steps.len()
+                && likeness(column.path.last_key(), field.last_key()) == Likeness::Same
         });
         if named { 0.8 } else { 0.0 }
     };

@@ -9,14 +9,17 @@ use crate::convert::Conversion;
 use crate::eval::Evaluator;
 use crate::evidence::Evidence;
 use crate::forms;
+use crate::guard::{Jump, JumpKind, jumps};
 use crate::named;
-use crate::path::{FieldPath, Step};
+use crate::path::{FieldPath, Literal, Step};
 use crate::pick::{Choice, Pick, Request, pick};
+use crate::profile::OutputProfile;
 use crate::rewrite::{Edit, splice};
-use crate::rows::Level;
+use crate::rows::{Level, link};
 use crate::schema::FieldSchema;
 use crate::settings::Ingredients;
 use crate::syntax::{Leaf, Reading};
+use crate::table::Column;
 use crate::value::{Empty, empty_kind, equal, equal_options, is_empty};
 
 /// What became of a value that the mapping reads.
@@ -25,6 +28,18 @@ pub(crate) struct Resolution {
     /// `None`: it stays as it is written.
     pub(crate) choice: Option<Choice>,
     pub(crate) evidence: Evidence,
+    /// What would do as well as the choice.
+    pub(crate) rivals: Vec<Choice>,
+}
+
+impl Resolution {
+    pub(crate) fn new(choice: Option<Choice>, evidence: Evidence) -> Self {
+        Self { choice, evidence, rivals: Vec::new() }
+    }
+
+    pub(crate) fn stays(evidence: Evidence) -> Self {
+        Self::new(None, evidence)
+    }
 }
 
 /// What became of a field of the output.
@@ -43,6 +58,8 @@ pub(crate) struct Solution {
     /// Known rows, and those whose fields are all what they were.
     pub(crate) known: usize,
     pub(crate) reproduced: usize,
+    /// Values that are read where they were and cannot be what they were.
+    pub(crate) jumps: Vec<Jump>,
 }
 
 pub(crate) struct Solver<'a> {
@@ -53,6 +70,8 @@ pub(crate) struct Solver<'a> {
     pub(crate) new_records: Vec<&'a Value>,
     pub(crate) schema: &'a Value,
     pub(crate) levels: Vec<Level>,
+    /// Per level, the selector that has all literals of the old selectors.
+    selectors: Vec<Option<Vec<String>>>,
 }
 
 /// Values of an atom on both sides.
@@ -85,7 +104,14 @@ impl<'a> Solver<'a> {
             let sides = (old_records.as_slice(), new_records.as_slice());
             levels.push(Level::within(around, context, &fields, sides, evaluator, ingredients));
         }
-        Self { reading, evaluator, ingredients, old_records, new_records, schema, levels }
+        let parents: Vec<Option<usize>> = reading.contexts.iter().map(|context| context.parent).collect();
+        link(&mut levels, &parents);
+        let selectors = levels.iter().enumerate().map(|(index, level)| selector_of(reading, index, level)).collect();
+        Self { reading, evaluator, ingredients, old_records, new_records, schema, levels, selectors }
+    }
+
+    pub(crate) fn selector(&self, context: usize) -> Option<&[String]> {
+        self.selectors[context].as_deref()
     }
 
     fn eval_old(&self, context: usize, text: &str) -> Vec<Option<Value>> {
@@ -114,10 +140,9 @@ impl<'a> Solver<'a> {
             (0..self.reading.atoms.len()).map(|index| self.from_values(index, &seen[index])).collect();
         named::resolve(self, &seen, &mut resolutions);
         self.containers(&seen, &mut resolutions);
-        let mut resolutions: Vec<Resolution> = resolutions
-            .into_iter()
-            .map(|known| known.unwrap_or(Resolution { choice: None, evidence: Evidence::Gone }))
-            .collect();
+        let mut resolutions: Vec<Resolution> =
+            resolutions.into_iter().map(|known| known.unwrap_or(Resolution::stays(Evidence::Gone))).collect();
+        self.same_selector(&mut resolutions);
         self.one_for_all(&mut resolutions);
         self.relax(&mut resolutions);
 
@@ -133,7 +158,38 @@ impl<'a> Solver<'a> {
         let lost_rows = self.levels.iter().skip(1).any(|level| level.lost)
             && self.reading.leaves.iter().zip(&outcomes).any(|(leaf, _)| self.levels[leaf.context].lost);
         let reads = resolutions.iter().map(|r| r.choice.as_ref().map_or(String::new(), |c| c.render(""))).collect();
-        Solution { mapping, reads, outcomes, lost_rows, known, reproduced }
+        let jumps = self.jumps(&resolutions, &seen);
+        Solution { mapping, reads, outcomes, lost_rows, known, reproduced, jumps }
+    }
+
+    fn jumps(&self, resolutions: &[Resolution], seen: &[Seen]) -> Vec<Jump> {
+        let mut found = Vec::new();
+        for (index, resolution) in resolutions.iter().enumerate() {
+            let unconfirmed = matches!(resolution.evidence, Evidence::Kept { confirmed: 0 | 1 } | Evidence::SameName);
+            if !unconfirmed || seen[index].container {
+                continue;
+            }
+            let atom = &self.reading.atoms[index];
+            let now = match &resolution.choice {
+                Some(choice) if !choice.path.steps.is_empty() => self.eval_new(atom.context, &choice.render("")),
+                _ => seen[index].new.clone(),
+            };
+            let profile = |values: &[Option<Value>]| {
+                let mut profile = OutputProfile::default();
+                for value in values {
+                    let mut object = serde_json::Map::new();
+                    if let Some(value) = value {
+                        object.insert(atom.text.clone(), value.clone());
+                    }
+                    profile.observe(&Value::Object(object));
+                }
+                profile
+            };
+            let all = jumps(&profile(&seen[index].old), &profile(&now));
+            found
+                .extend(all.into_iter().filter(|jump| !matches!(jump.what, JumpKind::Silent { usual } if usual < 0.9)));
+        }
+        found
     }
 
     fn see(&self, context: usize, text: &str) -> Seen {
@@ -174,31 +230,33 @@ impl<'a> Solver<'a> {
         }
         if alive && disagree == 0 {
             if agree > 0 {
-                return Some(Resolution { choice: None, evidence: Evidence::Kept { confirmed: agree } });
+                return Some(Resolution::stays(Evidence::Kept { confirmed: agree }));
             }
             return self.by_form(seen);
         }
         if alive && self.outputs_agree(index, None) {
-            return Some(Resolution { choice: None, evidence: Evidence::Kept { confirmed: agree + disagree } });
+            return Some(Resolution::stays(Evidence::Kept { confirmed: agree + disagree }));
         }
         match self.pick(index, seen, &known) {
             Pick::One(choice) => {
                 let support = choice.support;
                 let evidence =
                     Evidence::Proven { records: support.records, values: support.values, bits: support.bits };
-                Some(Resolution { choice: Some(choice), evidence })
+                Some(Resolution::new(Some(choice), evidence))
             }
             Pick::Tied(choices) => {
                 let rivals = choices.iter().skip(1).map(|choice| choice.render("")).collect();
-                Some(Resolution { choice: choices.into_iter().next(), evidence: Evidence::Tied { rivals } })
+                let mut choices = choices.into_iter();
+                let choice = choices.next();
+                Some(Resolution { choice, evidence: Evidence::Tied { rivals }, rivals: choices.collect() })
             }
-            Pick::None if !alive => self.perhaps_quiet(seen),
+            Pick::None if !alive => self.perhaps_quiet(atom.context, seen),
             Pick::None if is_volatile(&known, seen, agree, disagree) => {
-                Some(Resolution { choice: None, evidence: Evidence::Kept { confirmed: agree } })
+                Some(Resolution::stays(Evidence::Kept { confirmed: agree }))
             }
             Pick::None => {
                 let example = example.unwrap_or_default();
-                Some(Resolution { choice: None, evidence: Evidence::Refuted { example } })
+                Some(Resolution::stays(Evidence::Refuted { example }))
             }
         }
     }
@@ -213,6 +271,7 @@ impl<'a> Solver<'a> {
             names: &names,
             before: Some((&level.old_table, &seen.old)),
             old_path: atom.path.as_ref(),
+            selector: self.selector(atom.context),
             ingredients: self.ingredients,
         };
         pick(&request, &level.new_table)
@@ -233,7 +292,7 @@ impl<'a> Solver<'a> {
 
     /// No known entity shows it: the form of the values has to do.
     fn by_form(&self, seen: &Seen) -> Option<Resolution> {
-        let kept = Resolution { choice: None, evidence: Evidence::Kept { confirmed: 0 } };
+        let kept = Resolution::stays(Evidence::Kept { confirmed: 0 });
         let nothing_before = seen.old.iter().all(|value| is_empty(value.as_ref()));
         if nothing_before || !self.ingredients.values {
             return Some(kept);
@@ -244,30 +303,38 @@ impl<'a> Solver<'a> {
                 let evidence = Evidence::Recast { conversion: conversion.describe() };
                 // The path is filled in where the text is written.
                 let choice = Choice::plain(FieldPath::default(), conversion);
-                Some(Resolution { choice: Some(choice), evidence })
+                Some(Resolution::new(Some(choice), evidence))
             }
             _ if forms::common(&seen.old).is_none() && forms::common(&seen.new).is_none() => Some(kept),
             _ => {
                 let (was, is) = (forms::common(&seen.old), forms::common(&seen.new));
                 let example = format!("was {was:?}, is {is:?}").to_lowercase();
-                Some(Resolution { choice: None, evidence: Evidence::Refuted { example } })
+                Some(Resolution::stays(Evidence::Refuted { example }))
             }
         }
     }
 
     /// An optional value may be away by chance.
-    fn perhaps_quiet(&self, seen: &Seen) -> Option<Resolution> {
+    fn perhaps_quiet(&self, context: usize, seen: &Seen) -> Option<Resolution> {
         let filled = seen.old.iter().filter(|value| !is_empty(value.as_ref())).count();
         let share = (filled as f64 + 0.5) / (seen.old.len() as f64 + 1.0);
         let chance = (1.0 - share).powf(seen.new.len() as f64);
         if filled == 0 {
-            return Some(Resolution { choice: None, evidence: Evidence::Kept { confirmed: 0 } });
+            return Some(Resolution::stays(Evidence::Kept { confirmed: 0 }));
+        }
+        // An optional part that is away is no news while there is no new field that could be it.
+        let level = &self.levels[context];
+        let own = level.new_table.columns.iter().filter(|column| !column.path.root && column.path.literal().is_none());
+        let known_before = |column: &Column| level.old_table.get(&column.path).is_some();
+        let nothing_new = own.filter(|column| !column.path.is_positional()).all(known_before);
+        if share < 0.9 && nothing_new && level.moved.is_none() {
+            return Some(Resolution::stays(Evidence::Kept { confirmed: 0 }));
         }
         let there = seen.new.iter().any(Option::is_some);
         if chance > 0.02 && there {
-            return Some(Resolution { choice: None, evidence: Evidence::Kept { confirmed: 0 } });
+            return Some(Resolution::stays(Evidence::Kept { confirmed: 0 }));
         }
-        (chance > 0.02).then_some(Resolution { choice: None, evidence: Evidence::Quiet })
+        (chance > 0.02).then_some(Resolution::stays(Evidence::Quiet))
     }
 
     /// Whether all outputs that read the value are what they were for known entities, with `text` in its place.
@@ -317,15 +384,15 @@ impl<'a> Solver<'a> {
             let inside = (0..seen.len())
                 .find(|other| *other != index && self.is_within(index, *other) && !seen[*other].container);
             let alive = seen[index].new.iter().any(|value| !is_empty(value.as_ref()));
-            let kept = Resolution { choice: None, evidence: Evidence::Kept { confirmed: 0 } };
+            let kept = Resolution::stays(Evidence::Kept { confirmed: 0 });
             let Some(inside) = inside else {
-                resolutions[index] = if alive { Some(kept) } else { self.perhaps_quiet(&seen[index]) };
+                resolutions[index] = if alive { Some(kept) } else { self.perhaps_quiet(atom.context, &seen[index]) };
                 continue;
             };
             let (Some(path), Some(inner_path)) = (&atom.path, &self.reading.atoms[inside].path) else { continue };
             let deeper = inner_path.steps.len() - path.steps.len();
             resolutions[index] = match &resolutions[inside] {
-                Some(Resolution { choice: Some(choice), evidence })
+                Some(Resolution { choice: Some(choice), evidence, .. })
                     if choice.path != *inner_path && !choice.path.steps.is_empty() =>
                 {
                     let mut steps = choice.path.steps.clone();
@@ -336,11 +403,44 @@ impl<'a> Solver<'a> {
                     }
                     let path = FieldPath { root: choice.path.root, steps };
                     let choice = Choice::plain(path, Conversion::Same);
-                    Some(Resolution { choice: Some(choice), evidence: evidence.clone() })
+                    Some(Resolution::new(Some(choice), evidence.clone()))
                 }
-                Some(Resolution { evidence, .. }) => Some(Resolution { choice: None, evidence: evidence.clone() }),
+                Some(Resolution { evidence, .. }) => Some(Resolution::stays(evidence.clone())),
                 None => None,
             };
+        }
+    }
+
+    /// Where items are chosen in one list by a selector that is proven, they are chosen by it in the others.
+    fn same_selector(&self, resolutions: &mut [Resolution]) {
+        let proven: Vec<(Vec<String>, Literal, String, Evidence)> = resolutions
+            .iter()
+            .filter(|resolution| matches!(resolution.evidence, Evidence::Proven { .. }))
+            .filter_map(|resolution| {
+                let path = &resolution.choice.as_ref()?.path;
+                let (key, literal) = path.literal()?;
+                Some((key.to_vec(), literal.clone(), path.last_key().to_owned(), resolution.evidence.clone()))
+            })
+            .collect();
+        for resolution in resolutions.iter_mut() {
+            if !matches!(resolution.evidence, Evidence::Tied { .. }) {
+                continue;
+            }
+            let all = resolution.choice.iter().chain(&resolution.rivals);
+            let found = all.clone().find_map(|choice| {
+                let (key, literal) = choice.path.literal()?;
+                let (.., proof) = proven.iter().find(|(known, value, tail, _)| {
+                    known == key && value == literal && tail == choice.path.last_key()
+                })?;
+                Some((choice.clone(), proof.clone()))
+            });
+            // Only what stands in the same list may be ruled out that way.
+            let one_list = found.as_ref().is_some_and(|(choice, _)| {
+                all.clone().all(|other| other.path.keys().first() == choice.path.keys().first())
+            });
+            if let Some((choice, evidence)) = found.filter(|_| one_list) {
+                *resolution = Resolution::new(Some(choice), evidence);
+            }
         }
     }
 
@@ -406,7 +506,7 @@ impl<'a> Solver<'a> {
             });
             if serves && leaves().next().is_some() {
                 if trial[index].choice.as_ref().is_some_and(|choice| choice.path.steps.is_empty()) {
-                    trial[index] = Resolution { choice: None, evidence: Evidence::Kept { confirmed: 0 } };
+                    trial[index] = Resolution::stays(Evidence::Kept { confirmed: 0 });
                 }
                 resolutions[index] = trial.swap_remove(index);
             }
@@ -532,6 +632,7 @@ impl<'a> Solver<'a> {
             names: &names,
             before: Some((&level.old_table, old)),
             old_path: None,
+            selector: None,
             ingredients: self.ingredients,
         };
         let Pick::One(choice) = pick(&request, &level.new_table) else { return None };
@@ -674,6 +775,25 @@ impl<'a> Solver<'a> {
         }
         (known, reproduced)
     }
+}
+
+/// The one field of items under whose values most literals of the old selectors stand.
+fn selector_of(reading: &Reading<'_>, context: usize, level: &Level) -> Option<Vec<String>> {
+    let atoms = reading.atoms.iter().filter(|atom| atom.context == context);
+    let mut literals: Vec<&Literal> = atoms.filter_map(|atom| Some(atom.path.as_ref()?.literal()?.1)).collect();
+    literals.sort();
+    literals.dedup();
+    let mut found: BTreeMap<Vec<String>, Vec<&Literal>> = BTreeMap::new();
+    for (key, literal) in level.new_table.columns.iter().filter_map(|column| column.path.literal()) {
+        let known = found.entry(key.to_vec()).or_default();
+        if literals.contains(&literal) && !known.contains(&literal) {
+            known.push(literal);
+        }
+    }
+    let most = found.values().map(Vec::len).max().filter(|most| *most > 0)?;
+    let mut best = found.into_iter().filter(|(_, literals)| literals.len() == most).map(|(key, _)| key);
+    let first = best.next()?;
+    best.next().is_none().then_some(first)
 }
 
 /// `x = "" ? …` asks for the new way of saying nothing instead.

@@ -48,6 +48,12 @@ impl Table {
             around.note_surroundings(row, record, &mut Vec::new(), 0);
         }
         for mut column in around.columns {
+            // What only repeats the row itself is not around it.
+            let tail = column.path.last_key().to_owned();
+            let repeats = |own: &Column| own.path.last_key() == tail && own.cells == column.cells;
+            if self.columns.iter().any(repeats) {
+                continue;
+            }
             column.path.root = true;
             self.by_path.insert(column.path.clone(), self.columns.len());
             self.columns.push(column);
