@@ -12,6 +12,9 @@ use serde_json::Value;
 pub enum DateForm {
     IsoUtc,
     IsoMillisUtc,
+    IsoFractionUtc,
+    IsoFractionOffset,
+    IsoFractionLocal,
     IsoOffset,
     IsoSpaceOffset,
     IsoLocal,
@@ -37,6 +40,9 @@ use DateForm::*;
 const TEXT_FORMS: &[DateForm] = &[
     IsoUtc,
     IsoMillisUtc,
+    IsoFractionUtc,
+    IsoFractionOffset,
+    IsoFractionLocal,
     IsoOffset,
     IsoSpaceOffset,
     IsoLocal,
@@ -94,6 +100,13 @@ impl DateForm {
         let at = |index: usize| text.as_bytes().get(index).copied().unwrap_or_default();
         match self {
             IsoUtc => text.len() == 20 && at(10) == b'T' && at(19) == b'Z',
+            IsoFractionUtc => text.len() > 21 && text.len() != 24 && at(10) == b'T' && at(19) == b'.' && text.ends_with('Z'),
+            IsoFractionOffset => {
+                text.len() > 26 && at(10) == b'T' && at(19) == b'.' && matches!(text.as_bytes()[text.len() - 6], b'+' | b'-')
+            }
+            IsoFractionLocal => {
+                (21..=29).contains(&text.len()) && at(10) == b'T' && at(19) == b'.' && text.as_bytes()[20..].iter().all(u8::is_ascii_digit)
+            }
             IsoMillisUtc => text.len() == 24 && at(10) == b'T' && at(19) == b'.' && at(23) == b'Z',
             IsoOffset => text.len() == 25 && at(10) == b'T',
             IsoSpaceOffset => text.len() == 25 && at(10) == b' ',
@@ -132,6 +145,18 @@ impl DateForm {
                 let inner = text.strip_prefix("/Date(")?.split([')', '+']).next()?;
                 inner.parse().ok()
             }
+            IsoFractionUtc | IsoFractionOffset | IsoFractionLocal => {
+                let seconds = format!("{}Z", text.get(..19)?);
+                let digits: String = text[20..].chars().take_while(char::is_ascii_digit).chain("000".chars()).take(3).collect();
+                let local = IsoUtc.parse(&seconds)? + digits.parse::<i64>().ok()?;
+                if self != IsoFractionOffset {
+                    return Some(local);
+                }
+                let zone = text.get(text.len() - 6..)?;
+                let (hours, minutes) = (zone.get(1..3)?.parse::<i64>().ok()?, zone.get(4..6)?.parse::<i64>().ok()?);
+                let ahead = (hours * 60 + minutes) * 60_000;
+                Some(if zone.starts_with('-') { local + ahead } else { local - ahead })
+            }
             _ => {
                 let mut time = BrokenDownTime::parse(self.pattern()?, text).ok()?;
                 if matches!(self, IsoOffset | IsoSpaceOffset) {
@@ -160,7 +185,7 @@ impl DateForm {
                 let text = civil()?.strftime("%Y-%m-%dT%H:%M:%S+00:00").to_string();
                 Value::from(if self == IsoSpaceOffset { text.replace('T', " ") } else { text })
             }
-            DotNet | Ticks => return None,
+            DotNet | Ticks | IsoFractionUtc | IsoFractionOffset | IsoFractionLocal => return None,
             _ => Value::from(civil()?.strftime(self.pattern()?).to_string()),
         })
     }
@@ -168,9 +193,9 @@ impl DateForm {
     /// JSONata for the milliseconds of `x`, which has this form.
     fn read_text(self, x: &str) -> Option<String> {
         Some(match self {
-            IsoUtc | IsoMillisUtc | IsoOffset | IsoDate => format!("$toMillis({x})"),
+            IsoUtc | IsoMillisUtc | IsoFractionUtc | IsoFractionOffset | IsoOffset | IsoDate => format!("$toMillis({x})"),
             IsoSpaceOffset => format!("$toMillis($replace({x}, \" \", \"T\"))"),
-            IsoLocal => format!("$toMillis({x} & \"Z\")"),
+            IsoLocal | IsoFractionLocal => format!("$toMillis({x} & \"Z\")"),
             IsoSpace => format!("$toMillis($replace({x}, \" \", \"T\") & \"Z\")"),
             DayDots | DayDotsTime | DaySlashes | MonthSlashes | DayDashes | Compact => {
                 format!("$toMillis({x}, \"{}\")", self.picture()?)
@@ -206,7 +231,7 @@ impl DateForm {
 
     /// JSONata that turns `x` from this form into `to`; `None` when no expression does.
     pub(crate) fn conversion(self, to: DateForm, x: &str) -> Option<String> {
-        let starts_with_iso = matches!(self, IsoUtc | IsoMillisUtc | IsoLocal | IsoSpace);
+        let starts_with_iso = matches!(self, IsoUtc | IsoMillisUtc | IsoFractionUtc | IsoLocal | IsoFractionLocal | IsoSpace);
         if starts_with_iso && to == IsoDate {
             return Some(format!("$substring({x}, 0, 10)"));
         }
@@ -217,7 +242,7 @@ impl DateForm {
             EpochSecondsText => format!("$string($floor({} / 1000))", parenthesised(&millis)),
             EpochMillisText => format!("$string({millis})"),
             IsoMillisUtc => format!("$fromMillis({millis})"),
-            DotNet | Ticks => return None,
+            DotNet | Ticks | IsoFractionUtc | IsoFractionOffset | IsoFractionLocal => return None,
             _ => format!("$fromMillis({millis}, \"{}\")", to.picture()?),
         })
     }
@@ -228,7 +253,7 @@ impl DateForm {
 
     /// Whether the form says which zone it is in.
     pub(crate) fn has_zone(self) -> bool {
-        !matches!(self, IsoLocal | IsoSpace | DayDotsTime)
+        !matches!(self, IsoLocal | IsoFractionLocal | IsoSpace | DayDotsTime)
     }
 }
 
@@ -279,5 +304,7 @@ mod tests {
             }
         }
         assert_eq!(DotNet.millis(&Value::from("/Date(1709993106000+0000)/")), Some(MOMENT));
+        let fraction = Value::from("2024-03-09T16:05:06.123456+02:00");
+        assert_eq!(DateForm::all_of(&fraction), [(IsoFractionOffset, MOMENT + 123)]);
     }
 }

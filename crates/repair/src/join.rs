@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::table::Table;
+use crate::table::{Column, Table};
 use crate::value::{bits, lookup_keys};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,13 +78,51 @@ fn is_fresh(old: &HashSet<String>, new: &HashSet<String>) -> bool {
     };
     let (old, new) = (days(old), days(new));
     let known = |day: &i64| new.iter().any(|other| (day - other).abs() <= 1);
-    old.is_empty() || old.iter().filter(|day| known(day)).count() * 2 >= old.len()
+    old.is_empty() || new.is_empty() || old.iter().filter(|day| known(day)).count() * 2 >= old.len()
+}
+
+/// Rows that share a city share all that goes with it; only values that differ from row to row say which row it is.
+fn tells_rows_apart(column: &Column) -> bool {
+    let filled: Vec<String> = column.cells.iter().flatten().filter(|v| !v.is_null()).map(ToString::to_string).collect();
+    let distinct: HashSet<&String> = filled.iter().collect();
+    filled.len() < 4 || distinct.len() * 10 >= filled.len() * 6
+}
+
+/// Rows of these two groups that share a rare value with one another and with no other of the groups.
+pub(crate) fn join_within(old: (&Table, &[usize]), new: (&Table, &[usize])) -> Vec<(usize, usize)> {
+    let of = |table: &Table, rows: &[usize]| -> HashMap<String, Vec<usize>> {
+        let mut found: HashMap<String, Vec<usize>> = HashMap::new();
+        for (row, key, weight) in keys(table) {
+            if rows.contains(&row) && weight >= 10.0 {
+                let rows = found.entry(key).or_default();
+                if !rows.contains(&row) {
+                    rows.push(row);
+                }
+            }
+        }
+        found.retain(|_, rows| rows.len() == 1);
+        found
+    };
+    let (old, new) = (of(old.0, old.1), of(new.0, new.1));
+    let mut partners: HashMap<usize, HashSet<usize>> = HashMap::new();
+    for (key, rows) in &new {
+        if let Some(olds) = old.get(key) {
+            partners.entry(rows[0]).or_default().insert(olds[0]);
+        }
+    }
+    let single = |(new, olds): (usize, HashSet<usize>)| match olds.len() {
+        1 => olds.into_iter().next().map(|old| (old, new)),
+        _ => None,
+    };
+    let mut found: Vec<(usize, usize)> = partners.into_iter().filter_map(single).collect();
+    found.sort_unstable();
+    found
 }
 
 fn keys(table: &Table) -> Vec<(usize, String, f64)> {
     let mut keys = Vec::new();
     let plain = table.columns.iter().filter(|column| !column.path.root && column.path.literal().is_none());
-    for column in plain.filter(|column| !column.path.is_positional()) {
+    for column in plain.filter(|column| !column.path.is_positional()).filter(|column| tells_rows_apart(column)) {
         for (row, cell) in column.cells.iter().enumerate() {
             let Some(value) = cell else { continue };
             let weight = bits(value);

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::eval::Evaluator;
-use crate::join::{Pair, join};
+use crate::join::{Pair, join, join_within};
 use crate::names::{Likeness, likeness};
 use crate::path::FieldPath;
 use crate::settings::Ingredients;
@@ -149,6 +149,8 @@ impl Level {
 pub(crate) fn link(levels: &mut [Level], parents: &[Option<usize>]) {
     for inner in (1..levels.len()).rev() {
         let Some(around) = parents[inner] else { continue };
+        let beside = beside(&levels[inner]);
+        levels[inner].pairs.extend(beside);
         for pair in outward(&levels[inner]) {
             let known = levels[around].pairs.iter().any(|other| other.new == pair.new);
             if !known {
@@ -161,6 +163,30 @@ pub(crate) fn link(levels: &mut [Level], parents: &[Option<usize>]) {
         let pairs = in_order(&levels[around], &levels[inner]);
         levels[inner].pairs.extend(pairs);
     }
+}
+
+/// Beside rows that are the same, one rare value is enough to know another row.
+fn beside(level: &Level) -> Vec<Pair> {
+    let mut done: Vec<(usize, usize)> = Vec::new();
+    let mut found = Vec::new();
+    for pair in &level.pairs {
+        let (old, new) = (level.old.parent[pair.old], level.new.parent[pair.new]);
+        if done.contains(&(old, new)) || done.len() > 100 {
+            continue;
+        }
+        done.push((old, new));
+        let free = |rows: Vec<usize>, taken: &dyn Fn(usize) -> bool| -> Vec<usize> {
+            rows.into_iter().filter(|row| !taken(*row)).collect()
+        };
+        let olds = free(level.old.children_of(old), &|row| level.pairs.iter().any(|pair| pair.old == row));
+        let news = free(level.new.children_of(new), &|row| level.pairs.iter().any(|pair| pair.new == row));
+        if olds.is_empty() || news.is_empty() {
+            continue;
+        }
+        let joined = join_within((&level.old_table, &olds), (&level.new_table, &news));
+        found.extend(joined.into_iter().map(|(old, new)| Pair { old, new, fresh: pair.fresh }));
+    }
+    found
 }
 
 /// Rows around that hold the same number of rows, of which some are the same and none are elsewhere.
