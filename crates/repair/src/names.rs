@@ -191,6 +191,11 @@ pub(crate) fn units_differ(a: &str, b: &str) -> bool {
     units(a) != units(b)
 }
 
+/// Whether the name says that the value is made for people.
+pub(crate) fn is_for_people(name: &str) -> bool {
+    tokens(name).iter().any(|token| PRESENTATION.contains(&token.as_str()))
+}
+
 /// Whether `rival` is `name` with a word that marks a form for people, such as `price_formatted`.
 pub(crate) fn is_presentation_of(rival: &str, name: &str) -> bool {
     let (rival, name) = (tokens(rival), tokens(name));

@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use crate::convert::{Conversion, fit};
-use crate::names::{Likeness, is_presentation_of, likeness, tokens};
+use crate::forms;
+use crate::names::{Likeness, is_for_people, is_presentation_of, likeness, tokens};
 use crate::path::{FieldPath, Literal, Step};
 use crate::settings::Ingredients;
 use crate::table::{Column, Table};
@@ -91,7 +92,7 @@ pub(crate) fn pick(request: &Request<'_>, table: &Table) -> Pick {
         .columns
         .iter()
         .filter_map(|column| assess(column, request, table.columns.len()))
-        .filter(|choice| !was_something_else(choice, request))
+        .filter(|choice| !was_something_else(choice, request, table))
         .collect();
     if choices.is_empty() && request.ingredients.conversions {
         choices = merged(request, table);
@@ -167,7 +168,11 @@ fn settle(mut choices: Vec<Choice>, request: &Request<'_>, table: &Table) -> Pic
         request.names.iter().filter(|name| tokens(name).iter().any(|token| found.contains(token))).count()
     };
     choices.sort_by_key(|choice| {
-        (choice.path.literal().is_none(), std::cmp::Reverse((rank(choice, request), shared(choice))))
+        (
+            choice.path.literal().is_none(),
+            is_for_people(choice.path.last_key()),
+            std::cmp::Reverse((rank(choice, request), shared(choice))),
+        )
     });
     let best = choices[0].clone();
     let best_name = best.path.last_key().to_owned();
@@ -175,7 +180,9 @@ fn settle(mut choices: Vec<Choice>, request: &Request<'_>, table: &Table) -> Pic
     choices.retain(|choice| {
         let name = choice.path.last_key();
         let same_field = choice.path == best.path;
-        let presentation = choice.path.parent() == best.path.parent() && is_presentation_of(name, &best_name);
+        let people = is_for_people(name) && !request.names.iter().any(|name| is_for_people(name));
+        let beside = choice.path.parent() == best.path.parent();
+        let presentation = beside && (is_presentation_of(name, &best_name) || (people && !is_for_people(&best_name)));
         let far_less_named = best_rank == Likeness::Same && rank(choice, request) <= Likeness::Weak;
         let same_reference =
             shared(&best) > shared(choice) && choice.path.literal().is_none() && same_identifiers(&best, choice, table);
@@ -246,12 +253,18 @@ fn rank(choice: &Choice, request: &Request<'_>) -> Likeness {
 }
 
 /// Whether the field was there before, unread, and showed something else.
-fn was_something_else(choice: &Choice, request: &Request<'_>) -> bool {
+fn was_something_else(choice: &Choice, request: &Request<'_>, now: &Table) -> bool {
     let Some((table, values)) = request.before else { return false };
     if request.old_path == Some(&choice.path) {
         return false;
     }
     let Some(column) = table.get(&choice.path) else { return false };
+    // Values of another form: the name was given to something new, and what it was says nothing.
+    let form = now.get(&choice.path).and_then(|column| forms::common(&column.cells));
+    let strong = choice.support.bits >= 24.0 && choice.support.values >= 2;
+    if strong && form.is_some() && form != forms::common(&column.cells) {
+        return false;
+    }
     let both =
         column.cells.iter().zip(values).filter(|(cell, value)| !is_empty(cell.as_ref()) && !is_empty(value.as_ref()));
     let mut seen = false;
@@ -270,12 +283,13 @@ fn was_something_else(choice: &Choice, request: &Request<'_>) -> bool {
 fn assess(column: &Column, request: &Request<'_>, _columns: usize) -> Option<Choice> {
     let mut pairs: Vec<(&Value, &Value)> = Vec::new();
     let (mut both_empty, mut default): (usize, Option<&Value>) = (0, None);
+    let mut nothing: Vec<&Value> = Vec::new();
     for (row, expected) in request.known {
         let cell = column.cells.get(*row)?.as_ref();
         match (is_empty(cell), is_empty(*expected)) {
             (true, true) => both_empty += 1,
             (false, false) => pairs.push((cell?, (*expected)?)),
-            (false, true) => return None,
+            (false, true) => nothing.push(cell?),
             (true, false) => {
                 let value = (*expected)?;
                 // Only what itself says nothing may stand for nothing.
@@ -288,7 +302,13 @@ fn assess(column: &Column, request: &Request<'_>, _columns: usize) -> Option<Cho
         }
     }
     let fits = fit(&pairs, request.ingredients.conversions);
-    let conversion = fits.into_iter().next()?;
+    // Only a choice from a list may find nothing in what says something.
+    let may_find_nothing = |fit: &Conversion| match fit {
+        Conversion::FirstOfLength(_) => nothing.iter().all(|cell| fit.apply(cell).is_none()),
+        _ => nothing.is_empty(),
+    };
+    let conversion = fits.into_iter().find(may_find_nothing)?;
+    let both_empty = both_empty + nothing.len();
     let support = support(&pairs, both_empty, default.is_some(), &conversion)?;
     let path = column.path.clone();
     Some(Choice { path, also: None, conversion, default: default.cloned(), support })
