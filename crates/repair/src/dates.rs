@@ -100,12 +100,20 @@ impl DateForm {
         let at = |index: usize| text.as_bytes().get(index).copied().unwrap_or_default();
         match self {
             IsoUtc => text.len() == 20 && at(10) == b'T' && at(19) == b'Z',
-            IsoFractionUtc => text.len() > 21 && text.len() != 24 && at(10) == b'T' && at(19) == b'.' && text.ends_with('Z'),
+            IsoFractionUtc => {
+                text.len() > 21 && text.len() != 24 && at(10) == b'T' && at(19) == b'.' && text.ends_with('Z')
+            }
             IsoFractionOffset => {
-                text.len() > 26 && at(10) == b'T' && at(19) == b'.' && matches!(text.as_bytes()[text.len() - 6], b'+' | b'-')
+                text.len() > 26
+                    && at(10) == b'T'
+                    && at(19) == b'.'
+                    && matches!(text.as_bytes()[text.len() - 6], b'+' | b'-')
             }
             IsoFractionLocal => {
-                (21..=29).contains(&text.len()) && at(10) == b'T' && at(19) == b'.' && text.as_bytes()[20..].iter().all(u8::is_ascii_digit)
+                (21..=29).contains(&text.len())
+                    && at(10) == b'T'
+                    && at(19) == b'.'
+                    && text.as_bytes()[20..].iter().all(u8::is_ascii_digit)
             }
             IsoMillisUtc => text.len() == 24 && at(10) == b'T' && at(19) == b'.' && at(23) == b'Z',
             IsoOffset => text.len() == 25 && at(10) == b'T',
@@ -147,7 +155,8 @@ impl DateForm {
             }
             IsoFractionUtc | IsoFractionOffset | IsoFractionLocal => {
                 let seconds = format!("{}Z", text.get(..19)?);
-                let digits: String = text[20..].chars().take_while(char::is_ascii_digit).chain("000".chars()).take(3).collect();
+                let digits: String =
+                    text[20..].chars().take_while(char::is_ascii_digit).chain("000".chars()).take(3).collect();
                 let local = IsoUtc.parse(&seconds)? + digits.parse::<i64>().ok()?;
                 if self != IsoFractionOffset {
                     return Some(local);
@@ -193,7 +202,9 @@ impl DateForm {
     /// JSONata for the milliseconds of `x`, which has this form.
     fn read_text(self, x: &str) -> Option<String> {
         Some(match self {
-            IsoUtc | IsoMillisUtc | IsoFractionUtc | IsoFractionOffset | IsoOffset | IsoDate => format!("$toMillis({x})"),
+            IsoUtc | IsoMillisUtc | IsoFractionUtc | IsoFractionOffset | IsoOffset | IsoDate => {
+                format!("$toMillis({x})")
+            }
             IsoSpaceOffset => format!("$toMillis($replace({x}, \" \", \"T\"))"),
             IsoLocal | IsoFractionLocal => format!("$toMillis({x} & \"Z\")"),
             IsoSpace => format!("$toMillis($replace({x}, \" \", \"T\") & \"Z\")"),
@@ -231,7 +242,8 @@ impl DateForm {
 
     /// JSONata that turns `x` from this form into `to`; `None` when no expression does.
     pub(crate) fn conversion(self, to: DateForm, x: &str) -> Option<String> {
-        let starts_with_iso = matches!(self, IsoUtc | IsoMillisUtc | IsoFractionUtc | IsoLocal | IsoFractionLocal | IsoSpace);
+        let starts_with_iso =
+            matches!(self, IsoUtc | IsoMillisUtc | IsoFractionUtc | IsoLocal | IsoFractionLocal | IsoSpace);
         if starts_with_iso && to == IsoDate {
             return Some(format!("$substring({x}, 0, 10)"));
         }

@@ -10,6 +10,7 @@ use crate::guard::jumps;
 use crate::pick::{Choice, Pick, Request, pick};
 use crate::profile::OutputProfile;
 use crate::proof::{regressed, run};
+use crate::schema::FieldSchema;
 use crate::settings::{Ingredients, Settings};
 use crate::table::{RowPlace, Table, row_places};
 use crate::value::{equal_options, is_empty};
@@ -20,16 +21,14 @@ const MOST_EXAMPLES: usize = 100;
 pub(crate) fn infer(case: &Case, settings: &Settings, validator: &Validator, evaluator: &Evaluator) -> Repair {
     let examples: Vec<(&Value, &Value)> =
         case.remembered.iter().take(MOST_EXAMPLES).map(|sample| (&sample.input, &sample.output)).collect();
-    let maker = Maker { evaluator, ingredients: settings.ingredients };
+    let maker = Maker { evaluator, ingredients: settings.ingredients, schema: &case.schema };
     let made = maker.value(&examples, "");
     let held_back = examples.len() / 4;
     let fewer = maker.value(&examples[..examples.len() - held_back], "");
     let mapping = made.text.clone();
     let records: Vec<&Value> = case.failing.iter().collect();
-    let runs: Vec<_> = records
-        .iter()
-        .filter_map(|record| Some(run(evaluator, validator, mapping.as_deref()?, record)))
-        .collect();
+    let runs: Vec<_> =
+        records.iter().filter_map(|record| Some(run(evaluator, validator, mapping.as_deref()?, record))).collect();
     let reproduced = mapping.as_deref().map_or(0, |mapping| regressed(evaluator, mapping, &case.remembered));
     let trial = Trial {
         records: records.len(),
@@ -84,6 +83,7 @@ struct Made {
 struct Maker<'a> {
     evaluator: &'a Evaluator,
     ingredients: Ingredients,
+    schema: &'a Value,
 }
 
 impl Maker<'_> {
@@ -140,21 +140,33 @@ impl Maker<'_> {
                 fields.extend(inner.fields);
                 continue;
             }
-            let known: Vec<(usize, Option<&Value>)> =
-                examples.iter().enumerate().map(|(row, (_, output))| (row, output.get(key))).take(table.rows()).collect();
-            let (text, evidence) = self.leaf(key, &known, &table, &inputs);
+            let known: Vec<(usize, Option<&Value>)> = examples
+                .iter()
+                .enumerate()
+                .map(|(row, (_, output))| (row, output.get(key)))
+                .take(table.rows())
+                .collect();
+            let names: Vec<String> = full.split('.').map(str::to_owned).collect();
+            let schema = FieldSchema::of(self.schema, &names);
+            let (text, evidence) = self.leaf((key, &schema), &known, &table, &inputs);
             if let Some(text) = &text {
                 parts.push(format!("{}: {text}", Value::from(key.as_str())));
             }
             let because = evidence.because();
-            fields.push(FieldChange { field: full, old: String::new(), new: text.unwrap_or_default(), evidence, because });
+            fields.push(FieldChange {
+                field: full,
+                old: String::new(),
+                new: text.unwrap_or_default(),
+                evidence,
+                because,
+            });
         }
         Made { text: (!parts.is_empty()).then(|| format!("{{ {} }}", parts.join(", "))), fields }
     }
 
     fn leaf(
         &self,
-        key: &str,
+        (key, schema): (&str, &FieldSchema),
         known: &[(usize, Option<&Value>)],
         table: &Table,
         inputs: &[&Value],
@@ -171,27 +183,49 @@ impl Maker<'_> {
             Pick::One(choice) => {
                 let support = choice.support;
                 let proof = Evidence::Proven { records: support.records, values: support.values, bits: support.bits };
-                match self.settled(&choice, known, inputs) {
+                match self.settled(&choice, schema, known, inputs) {
                     Some(text) => (Some(text), proof),
                     None => (Some(choice.render("")), Evidence::Refuted { example: "of empty values".to_owned() }),
                 }
             }
             Pick::Tied(choices) => {
                 let rivals = choices.iter().skip(1).take(4).map(|choice| choice.render("")).collect();
-                (choices.first().and_then(|choice| self.settled(choice, known, inputs)), Evidence::Tied { rivals })
+                (
+                    choices.first().and_then(|choice| self.settled(choice, schema, known, inputs)),
+                    Evidence::Tied { rivals },
+                )
             }
             Pick::None => (None, Evidence::Gone),
         }
     }
 
     /// The text that gives all known values, also where the input says nothing.
-    fn settled(&self, choice: &Choice, known: &[(usize, Option<&Value>)], inputs: &[&Value]) -> Option<String> {
+    fn settled(
+        &self,
+        choice: &Choice,
+        schema: &FieldSchema,
+        known: &[(usize, Option<&Value>)],
+        inputs: &[&Value],
+    ) -> Option<String> {
         let text = choice.render("");
         let x = choice.path.render("");
         let list = known.iter().any(|(_, value)| value.is_some_and(Value::is_array));
         let text = if list { format!("[{text}]") } else { text };
         let nothing = known.iter().map(|(_, value)| *value).find(|value| is_empty(*value)).flatten().cloned();
-        let mut texts = vec![text.clone()];
+        // Where the target has to have the field and may have null, that is what nothing becomes, seen or not.
+        let has_to_be_null = schema.required && schema.allows(Some(&Value::Null)) && !schema.is_open();
+        let nothing = nothing.or(has_to_be_null.then_some(Value::Null));
+        let mut texts = Vec::new();
+        if has_to_be_null
+            && !schema.allows(Some(&Value::from("")))
+            && known.iter().any(|(_, value)| value.is_some_and(Value::is_string))
+        {
+            texts.push(format!("{x} ? {text} : null"));
+        }
+        if has_to_be_null {
+            texts.push(format!("$exists({text}) ? {text} : null"));
+        }
+        texts.push(text.clone());
         if let Some(nothing) = nothing {
             texts.push(format!("$exists({text}) ? {text} : {nothing}"));
             texts.push(format!("$exists({x}) ? {text} : {nothing}"));

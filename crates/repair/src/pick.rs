@@ -308,10 +308,40 @@ fn assess(column: &Column, request: &Request<'_>, _columns: usize) -> Option<Cho
         _ => nothing.is_empty(),
     };
     let conversion = fits.into_iter().find(may_find_nothing)?;
+    if !is_complete(&conversion, column, request) {
+        return None;
+    }
     let both_empty = both_empty + nothing.len();
     let support = support(&pairs, both_empty, default.is_some(), &conversion)?;
     let path = column.path.clone();
     Some(Choice { path, also: None, conversion, default: default.cloned(), support })
+}
+
+/// Whether the conversion can do all that the new field shows, and a recoding gives all that the old field showed: a
+/// code that no known entity has would go wrong tomorrow.
+fn is_complete(conversion: &Conversion, column: &Column, request: &Request<'_>) -> bool {
+    if matches!(conversion, Conversion::Same | Conversion::FirstOfLength(_)) {
+        return true;
+    }
+    let mut filled = column.cells.iter().flatten().filter(|cell| !is_empty(Some(cell)));
+    match conversion {
+        Conversion::Is(_) => {
+            let mut distinct: Vec<&Value> = Vec::new();
+            filled.for_each(|cell| {
+                if !distinct.contains(&cell) {
+                    distinct.push(cell);
+                }
+            });
+            distinct.len() == 2
+        }
+        Conversion::Table(table) => {
+            let gives = |value: &Value| table.iter().any(|(_, to)| equal(to, value));
+            let before = request.before.into_iter().flat_map(|(_, values)| values.iter().flatten());
+            let all_given = before.filter(|value| !is_empty(Some(value))).all(gives);
+            all_given && filled.all(|cell| conversion.apply(cell).is_some())
+        }
+        _ => filled.all(|cell| conversion.apply(cell).is_some()),
+    }
 }
 
 /// What the agreement on these pairs says; `None` when it says nothing, such as a flag that is always up.

@@ -32,6 +32,11 @@ impl FieldSchema {
         Self { validator, required }
     }
 
+    /// Whether nothing is said about the field.
+    pub(crate) fn is_open(&self) -> bool {
+        self.validator.is_none()
+    }
+
     pub(crate) fn allows(&self, value: Option<&Value>) -> bool {
         match value {
             None => !self.required,

@@ -673,7 +673,7 @@ impl<'a> Solver<'a> {
             }
         }
         if bad.is_empty() {
-            return None;
+            return self.unseen_nothing(leaf, old, resolutions, seen, text, &schema);
         }
         // The value that is empty on all of these rows.
         let texts: Vec<(usize, String)> = leaf
@@ -734,6 +734,36 @@ impl<'a> Solver<'a> {
         let repaired = self.try_new(leaf.context, &text);
         let right = bad.iter().all(|row| matches!(&repaired[*row], Ok(Some(value)) if equal(value, &target)));
         right.then_some(text)
+    }
+
+    /// The old field said nothing now and then, and the output was null; the new one has not done so yet. Whatever way it
+    /// will choose, the output is null again.
+    fn unseen_nothing(
+        &self,
+        leaf: &Leaf,
+        old: &[Option<Value>],
+        resolutions: &[Resolution],
+        seen: &[Seen],
+        text: &str,
+        schema: &FieldSchema,
+    ) -> Option<String> {
+        let [index] = leaf.atoms.as_slice() else { return None };
+        let moved = resolutions[*index].choice.as_ref().filter(|choice| !choice.path.steps.is_empty())?;
+        let nulls = seen[*index].old.iter().zip(old).filter(|(value, _)| is_empty(value.as_ref()));
+        let mut nulls = nulls.map(|(_, output)| output.as_ref() == Some(&Value::Null)).peekable();
+        let was_null = nulls.peek().is_some() && nulls.all(|null| null);
+        let x = self.atom_text(*index, &resolutions[*index]);
+        let now = self.eval_new(leaf.context, &x);
+        if !was_null || leaf.conditional || moved.default.is_some() || now.iter().any(|value| is_empty(value.as_ref()))
+        {
+            return None;
+        }
+        let texts = now.iter().flatten().all(Value::is_string);
+        let guarded = match texts && !schema.allows(Some(&Value::from(""))) {
+            true => format!("{x} ? {text} : null"),
+            false => format!("$exists({x}) ? {text} : null"),
+        };
+        Some(guarded)
     }
 
     fn atom_text(&self, index: usize, resolution: &Resolution) -> String {
