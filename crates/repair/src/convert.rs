@@ -196,6 +196,27 @@ impl Conversion {
         }
     }
 
+    /// Whether it gives text even for a value that is not there.
+    pub(crate) fn makes_something_of_nothing(&self) -> bool {
+        match self {
+            AddPrefix(_) | AddSuffix(_) => true,
+            Table(pairs) => pairs.iter().all(|(from, _)| from.is_boolean()),
+            Date { from, .. } => !from.has_zone(),
+            Chain(chain) => chain.iter().any(Conversion::makes_something_of_nothing),
+            _ => false,
+        }
+    }
+
+    /// Whether zero and `false` are values to be converted.
+    pub(crate) fn reads_numbers(&self) -> bool {
+        match self {
+            Scale { .. } | ToText | Not | Table(_) | AddPrefix(_) | AddSuffix(_) => true,
+            Date { from, .. } => matches!(from, DateForm::EpochSeconds | DateForm::EpochMillis | DateForm::Ticks),
+            Chain(chain) => chain.first().is_some_and(Conversion::reads_numbers),
+            _ => false,
+        }
+    }
+
     /// How much a conversion assumes; of conversions that do the same, the one that assumes less is meant.
     pub(crate) fn cost(&self) -> u32 {
         match self {

@@ -92,6 +92,9 @@ pub(crate) fn recast(old: &[Option<Value>], new: &[Option<Value>]) -> Option<Con
     let each = |conversion: Conversion| {
         if is_list(new) { Conversion::Each(Box::new(conversion)) } else { conversion }
     };
+    if affix(old) != affix(new) {
+        return None;
+    }
     match (before?, now?) {
         (a, b) if a == b => Some(Conversion::Same),
         (Form::Number, Form::NumberText) => Some(each(Conversion::ToNumber)),
@@ -99,6 +102,19 @@ pub(crate) fn recast(old: &[Option<Value>], new: &[Option<Value>]) -> Option<Con
         (Form::Text, Form::NumberText | Form::Uuid) | (Form::NumberText, Form::Text) => Some(Conversion::Same),
         _ => None,
     }
+}
+
+/// What all identifiers of a field begin with, up to a separator, such as `usr_`. Nothing for what is no identifier.
+fn affix(values: &[Option<Value>]) -> Option<String> {
+    let texts: Vec<&str> = values.iter().flatten().flat_map(items).filter_map(Value::as_str).collect();
+    let first = texts.first()?;
+    let end = first.find(['_', ':', '-', '/'])?;
+    let prefix = &first[..=end];
+    let same = texts.iter().all(|text| text.starts_with(prefix) && text.len() > prefix.len());
+    let digits =
+        texts.iter().filter(|text| text[prefix.len().min(text.len())..].bytes().any(|b| b.is_ascii_digit())).count();
+    let letters = prefix.chars().any(char::is_alphabetic);
+    (texts.len() >= 4 && same && letters && digits * 2 > texts.len()).then(|| prefix.to_owned())
 }
 
 fn median(values: &[Option<Value>]) -> Option<f64> {

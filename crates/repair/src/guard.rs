@@ -81,12 +81,22 @@ fn jump(old: &FieldProfile, new: &FieldProfile, outputs_old: u64, outputs_new: u
     if let Some(factor) = scale(old, new) {
         return Some(JumpKind::Scale { factor });
     }
+    if is_whole(&new.numbers)
+        && old.numbers.iter().filter(|number| number.fract() != 0.0).count() * 10 >= old.numbers.len() * 8
+        && old.numbers.len() as u64 >= FEWEST
+    {
+        return Some(JumpKind::Form { was: "decimal".to_owned(), is: "whole numbers".to_owned() });
+    }
     let (was, share) = dominant(old)?;
     let (is, _) = dominant(new)?;
     let forms_of_text = |form: &str| matches!(form, "text" | "number-text" | "email" | "url");
     let both_loose = forms_of_text(was) && matches!(is, "text" | "number-text") && was != "email" && was != "url";
     (share > 0.95 && was != is && !new.forms.contains_key(was) && !old.forms.contains_key(is) && !both_loose)
         .then(|| JumpKind::Form { was: was.to_owned(), is: is.to_owned() })
+}
+
+fn is_whole(numbers: &[f64]) -> bool {
+    numbers.len() as u64 >= FEWEST && numbers.iter().all(|number| number.fract() == 0.0)
 }
 
 fn dominant(field: &FieldProfile) -> Option<(&str, f64)> {

@@ -180,6 +180,10 @@ fn vocabulary_only(solver: &Solver<'_>, index: usize, seen: &Seen, taken: &[Fiel
         if column.path.is_positional() || column.path.literal().is_some() || taken.contains(&column.path) {
             continue;
         }
+        let head = crate::path::quoted(column.path.keys().first().copied().unwrap_or_default());
+        if !solver.reading.atoms[index].text.starts_with(&head) || column.path.root {
+            continue;
+        }
         if let Some((shared, share)) = forms::vocabulary(&seen.old, &column.cells)
             && shared >= 2
             && share >= 0.75
@@ -234,7 +238,11 @@ fn assign(solver: &Solver<'_>, open: &[usize], options: &[Option_]) -> Vec<(usiz
             .collect();
         let margin = option.score - next.max(contested);
         let only = rivals.is_empty() || !solver.ingredients.ambiguity;
-        let evidence = if let Some(shared) = option.vocabulary.filter(|_| only) {
+        let namesake = namesake(solver, *atom, &option.path);
+        let trusted = option.likeness >= Likeness::Close || solver.reading.atoms[*atom].path.is_none();
+        let evidence = if let Some(namesake) = namesake {
+            Evidence::Tied { rivals: vec![namesake.to_string()] }
+        } else if let Some(shared) = option.vocabulary.filter(|_| only && trusted) {
             Evidence::Vocabulary { shared }
         } else if option.likeness == Likeness::Same && option.steady && only && margin > 0.4 {
             Evidence::SameName
@@ -247,6 +255,20 @@ fn assign(solver: &Solver<'_>, open: &[usize], options: &[Option_]) -> Vec<(usiz
         found.push((*atom, Resolution::new(Some(choice), evidence)));
     }
     found
+}
+
+/// A new field that has the very name, though its values look different: it may have been recoded, so no other field is
+/// believed to be it.
+fn namesake<'a>(solver: &'a Solver<'_>, atom: usize, chosen: &FieldPath) -> Option<&'a FieldPath> {
+    let atom = &solver.reading.atoms[atom];
+    let old = atom.path.as_ref()?;
+    let table = &solver.levels[atom.context].new_table;
+    let mut columns = table.columns.iter().map(|column| &column.path);
+    let exact = chosen.last_key() == old.last_key();
+    columns.find(|path| {
+        let plain = !path.root && !path.is_positional() && path.literal().is_none();
+        plain && *path != chosen && !exact && path.last_key() == old.last_key()
+    })
 }
 
 /// The same change of a name at several places is no chance.

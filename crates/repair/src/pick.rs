@@ -19,25 +19,34 @@ pub(crate) struct Choice {
     pub(crate) conversion: Conversion,
     /// What it becomes where the field says nothing, if that is known.
     pub(crate) default: Option<Value>,
+    /// The field may say nothing; what it becomes then is left to the expression around.
+    pub(crate) optional: bool,
     pub(crate) support: Support,
 }
 
 impl Choice {
     pub(crate) fn plain(path: FieldPath, conversion: Conversion) -> Self {
-        Self { path, also: None, conversion, default: None, support: Support::default() }
+        Self { path, also: None, conversion, default: None, optional: false, support: Support::default() }
     }
 
     /// JSONata of the choice, in parentheses if it needs them.
     pub(crate) fn render(&self, prefix: &str) -> String {
         let x = self.path.render(prefix);
         let text = match &self.also {
-            Some((between, other)) => format!("({x} & {} & {})", Value::from(between.as_str()), other.render(prefix)),
+            Some((between, other)) => format!("{x} & {} & {}", Value::from(between.as_str()), other.render(prefix)),
             None => self.conversion.render(&x),
         };
-        let text = if self.conversion.is_operation() { format!("({text})") } else { text };
-        match &self.default {
-            Some(default) => format!("($exists({x}) ? {text} : {default})"),
-            None => text,
+        if let Some(default) = &self.default {
+            return format!("($exists({x}) ? {text} : {default})");
+        }
+        // Joining text makes something out of nothing.
+        let joins = self.also.is_some() || self.conversion.makes_something_of_nothing();
+        let converts = self.optional && self.conversion != Conversion::Same;
+        match (joins || converts, self.conversion.reads_numbers()) {
+            (true, false) => format!("({x} ? {text})"),
+            (true, true) => format!("({x} != null ? {text})"),
+            (false, _) if self.conversion.is_operation() => format!("({text})"),
+            (false, _) => text,
         }
     }
 
@@ -314,7 +323,7 @@ fn assess(column: &Column, request: &Request<'_>, _columns: usize) -> Option<Cho
     let both_empty = both_empty + nothing.len();
     let support = support(&pairs, both_empty, default.is_some(), &conversion)?;
     let path = column.path.clone();
-    Some(Choice { path, also: None, conversion, default: default.cloned(), support })
+    Some(Choice { path, also: None, conversion, default: default.cloned(), optional: false, support })
 }
 
 /// Whether the conversion can do all that the new field shows, and a recoding gives all that the old field showed: a
@@ -413,6 +422,7 @@ fn merged(request: &Request<'_>, table: &Table) -> Vec<Choice> {
                     also: Some((between.to_owned(), tail.path.clone())),
                     conversion: Conversion::Same,
                     default: None,
+                    optional: false,
                     support: Support { records: known.len(), values: distinct.len(), bits },
                 });
             }

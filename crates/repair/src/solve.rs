@@ -274,7 +274,14 @@ impl<'a> Solver<'a> {
             selector: self.selector(atom.context),
             ingredients: self.ingredients,
         };
-        pick(&request, &level.new_table)
+        let optional = seen.old.iter().any(|value| is_empty(value.as_ref()));
+        match pick(&request, &level.new_table) {
+            Pick::One(choice) => Pick::One(Choice { optional, ..choice }),
+            Pick::Tied(choices) => {
+                Pick::Tied(choices.into_iter().map(|choice| Choice { optional, ..choice }).collect())
+            }
+            Pick::None => Pick::None,
+        }
     }
 
     /// The name it was read by, and the names of the outputs that are nothing but it.
@@ -639,6 +646,7 @@ impl<'a> Solver<'a> {
         if !anything && !choice.is_plain() {
             return None;
         }
+        let choice = Choice { optional: old.iter().any(|value| is_empty(value.as_ref())), ..choice };
         let list = old.iter().flatten().any(Value::is_array);
         let text = choice.render("");
         let text = if list { format!("[{text}]") } else { text };
