@@ -50,7 +50,7 @@ pub(crate) fn resolve(solver: &Solver<'_>, seen: &[Seen], resolutions: &mut [Opt
         for index in &open {
             options.extend(options_of(solver, *index, &seen[*index], &taken));
         }
-        for (atom, resolution) in assign(solver, &open, &options) {
+        for (atom, resolution) in assign(solver, seen, &open, &options) {
             resolutions[atom] = Some(resolution);
         }
     }
@@ -204,7 +204,7 @@ fn vocabulary_only(solver: &Solver<'_>, index: usize, seen: &Seen, taken: &[Fiel
 }
 
 /// The best choice for all open values together, each field for one value at most.
-fn assign(solver: &Solver<'_>, open: &[usize], options: &[Option_]) -> Vec<(usize, Resolution)> {
+fn assign(solver: &Solver<'_>, seen: &[Seen], open: &[usize], options: &[Option_]) -> Vec<(usize, Resolution)> {
     let mut paths: Vec<&FieldPath> = Vec::new();
     for option in options {
         if !paths.contains(&&option.path) {
@@ -236,13 +236,14 @@ fn assign(solver: &Solver<'_>, open: &[usize], options: &[Option_]) -> Vec<(usiz
             .filter(|other| other.vocabulary.is_some() == option.vocabulary.is_some())
             .filter(|other| (other.likeness, other.near) >= (option.likeness, option.near))
             .collect();
+        let alone = option.vocabulary.is_none() || speaks_alone(solver, *atom, &seen[*atom], &option.path);
         let margin = option.score - next.max(contested);
         let only = rivals.is_empty() || !solver.ingredients.ambiguity;
         let namesake = namesake(solver, *atom, &option.path);
         let trusted = option.likeness >= Likeness::Close || solver.reading.atoms[*atom].path.is_none();
         let evidence = if let Some(namesake) = namesake {
             Evidence::Tied { rivals: vec![namesake.to_string()] }
-        } else if let Some(shared) = option.vocabulary.filter(|_| only && trusted) {
+        } else if let Some(shared) = option.vocabulary.filter(|_| only && trusted && alone) {
             Evidence::Vocabulary { shared }
         } else if option.likeness == Likeness::Same && option.steady && only && margin > 0.4 {
             Evidence::SameName
@@ -255,6 +256,16 @@ fn assign(solver: &Solver<'_>, open: &[usize], options: &[Option_]) -> Vec<(usiz
         found.push((*atom, Resolution::new(Some(choice), evidence)));
     }
     found
+}
+
+/// Whether no other new field shares the recurring values, whatever it is called.
+fn speaks_alone(solver: &Solver<'_>, atom: usize, seen: &Seen, chosen: &FieldPath) -> bool {
+    let context = solver.reading.atoms[atom].context;
+    let mut others = solver.levels[context].new_table.columns.iter().filter(|column| {
+        let plain = !column.path.is_positional() && column.path.literal().is_none();
+        plain && &column.path != chosen && !was_there(solver, context, column)
+    });
+    !others.any(|column| forms::vocabulary(&seen.old, &column.cells).is_some_and(|(_, share)| share >= 0.3))
 }
 
 /// A new field that has the very name, though its values look different: it may have been recoded, so no other field is

@@ -128,7 +128,8 @@ impl Session<'_> {
             return Sorted { outages, new, old: Vec::new(), told_by: None, silent };
         }
         let old: Vec<&Value> = served.iter().copied().chain(remembered.iter().copied()).collect();
-        match shape::discriminator(&old, &unserved, self.mapping) {
+        let both = shape::side_by_side(remembered, &served, &unserved);
+        match shape::discriminator(&old, &unserved, self.mapping).filter(|_| both) {
             Some(field) => Sorted { outages, new: unserved, old: served, told_by: Some(field), silent },
             None => {
                 let new =

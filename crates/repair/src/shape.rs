@@ -62,6 +62,18 @@ pub(crate) fn changes(old: &[&Value], new: &[&Value]) -> (Vec<String>, Vec<Strin
     (shown(gone), shown(came))
 }
 
+/// Whether the records that the old mapping serves are of the old shape, rather than new ones that lack what changed:
+/// they have fields that all new ones have lost, and none that was not there before.
+pub(crate) fn side_by_side(remembered: &[&Value], served: &[&Value], unserved: &[&Value]) -> bool {
+    let all =
+        |records: &[&Value]| -> BTreeSet<Vec<String>> { records.iter().flat_map(|record| names(record, 2)).collect() };
+    let (before, now) = (all(remembered), all(unserved));
+    served.iter().all(|record| {
+        let names = names(record, 2);
+        names.iter().all(|name| before.contains(name)) && names.iter().any(|name| !now.contains(name))
+    })
+}
+
 /// A field that all new records have and no old one has, as JSONata. One that the mapping reads is preferred.
 pub(crate) fn discriminator(old: &[&Value], new: &[&Value], mapping: &str) -> Option<String> {
     let mut common: Option<BTreeSet<Vec<String>>> = None;
