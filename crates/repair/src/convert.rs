@@ -207,6 +207,16 @@ impl Conversion {
         }
     }
 
+    /// Whether its particulars were taken from the records, so that one of them is no proof.
+    pub(crate) fn is_learned(&self) -> bool {
+        match self {
+            Same | ToText | ToNumber | Decimal { .. } | Date { .. } | Lower | Upper | Trim | Count => false,
+            Each(inner) => inner.is_learned(),
+            Chain(chain) => chain.iter().any(Conversion::is_learned),
+            _ => true,
+        }
+    }
+
     /// Whether zero and `false` are values to be converted.
     pub(crate) fn reads_numbers(&self) -> bool {
         match self {

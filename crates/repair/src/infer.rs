@@ -7,7 +7,7 @@ use crate::case::Case;
 use crate::eval::Evaluator;
 use crate::evidence::{Evidence, FieldChange, Repair, Story, Trial, Verdict};
 use crate::guard::jumps;
-use crate::pick::{Choice, Pick, Request, pick};
+use crate::pick::{Choice, Pick, Rarity, Request, pick};
 use crate::profile::OutputProfile;
 use crate::proof::{regressed, run};
 use crate::schema::FieldSchema;
@@ -176,6 +176,7 @@ impl Maker<'_> {
             names: &[key],
             before: None,
             old_path: None,
+            rarity: &Rarity::of(known.iter().filter_map(|(_, value)| *value)),
             selector: None,
             ingredients: self.ingredients,
         };

@@ -1,9 +1,11 @@
 //! The field of the new rows that shows what known entities showed, and whether another one would do as well.
 
+use std::collections::HashMap;
+
 use serde_json::Value;
 
 use crate::convert::{Conversion, fit};
-use crate::forms;
+use crate::forms::{self, Form};
 use crate::names::{Likeness, is_for_people, is_presentation_of, likeness, tokens};
 use crate::path::{FieldPath, Literal, Step};
 use crate::settings::Ingredients;
@@ -70,6 +72,41 @@ pub(crate) struct Support {
     pub(crate) bits: f64,
 }
 
+/// How much an agreement on a value of a field says, by how often the field shows it.
+#[derive(Debug, Default)]
+pub(crate) struct Rarity {
+    /// Times each value was seen, of a field whose values recur; empty for others.
+    counts: HashMap<String, usize>,
+    total: usize,
+}
+
+impl Rarity {
+    pub(crate) fn of<'v>(values: impl IntoIterator<Item = &'v Value>) -> Self {
+        let mut counts: HashMap<String, usize> = HashMap::new();
+        let mut total = 0;
+        for value in values {
+            *counts.entry(value.to_string()).or_default() += 1;
+            total += 1;
+        }
+        if counts.len() * 10 >= total * 6 {
+            counts.clear();
+        }
+        Self { counts, total }
+    }
+
+    fn recurs(&self) -> bool {
+        !self.counts.is_empty()
+    }
+
+    fn bits(&self, value: &Value) -> f64 {
+        let most = bits(value);
+        match self.counts.get(&value.to_string()) {
+            Some(count) => most.min((self.total as f64 / *count as f64).log2().max(0.5)),
+            None => most,
+        }
+    }
+}
+
 /// What is looked for.
 pub(crate) struct Request<'a> {
     /// Row of the table, and the value that is known for it.
@@ -79,6 +116,7 @@ pub(crate) struct Request<'a> {
     /// Where it was read, and its values in all remembered rows, beside the table of those.
     pub(crate) before: Option<(&'a Table, &'a [Option<Value>])>,
     pub(crate) old_path: Option<&'a FieldPath>,
+    pub(crate) rarity: &'a Rarity,
     /// The selector under which all literals of the old selectors are found again.
     pub(crate) selector: Option<&'a [String]>,
     pub(crate) ingredients: Ingredients,
@@ -118,21 +156,29 @@ pub(crate) fn pick(request: &Request<'_>, table: &Table) -> Pick {
             .then(a.path.root.cmp(&b.path.root))
             .then(a.path.steps.len().cmp(&b.path.steps.len()))
     });
-    // Flags say little, but there are few of them.
-    let is_flag = |value: &Value| value.is_boolean() || value.is_null();
-    let flags = request.known.iter().filter_map(|(_, value)| *value).all(is_flag).then(|| {
-        let before = |column: &&Column| request.before.is_some_and(|(table, _)| table.get(&column.path).is_some());
-        let flag = |column: &&Column| column.cells.iter().flatten().all(is_flag);
-        table.columns.iter().filter(|column| !before(column) && flag(column)).count()
-    });
+    // Chance is counted over the fields that could be it: new ones with values of that form.
+    let expected: Vec<Option<Value>> = request.known.iter().map(|(_, value)| value.cloned()).collect();
+    let form = forms::common(&expected);
+    let before = |column: &&Column| request.before.is_some_and(|(table, _)| table.get(&column.path).is_some());
+    let alike = |column: &&Column| form.is_none() || forms::common(&column.cells) == form;
+    let eligible = table.columns.iter().filter(|column| !before(column) && alike(column)).count();
+    let chance = (1.0 + eligible as f64).log2();
     let enough = |choice: &Choice| {
         let named = rank(choice, request) >= Likeness::Close;
-        let needed = match (named, flags) {
+        let needed = match (named, form) {
             (true, _) => 4.0,
-            (false, Some(flags)) => 4.5 + (1.0 + flags as f64).log2(),
-            (false, None) => 6.0 + (table.columns.len() as f64).log2(),
+            (false, Some(Form::Flag)) => 4.5 + chance,
+            (false, _) => 6.0 + chance,
         };
-        choice.support.bits - learned(choice) >= needed
+        // One value that many rows have says nothing, whatever the names.
+        let rests_on_one = choice.support.values < 2 && choice.support.bits < 12.0;
+        let words = if choice.support.records >= 4 && choice.support.values >= 2 {
+            vocabulary_bits(choice, request, table)
+        } else {
+            0.0
+        };
+        let unproven_rule = choice.conversion.is_learned() && choice.support.values < 2;
+        !rests_on_one && !unproven_rule && choice.support.bits + words - learned(choice) >= needed
     };
     if !choices.iter().any(enough) {
         return Pick::None;
@@ -205,6 +251,15 @@ fn settle(mut choices: Vec<Choice>, request: &Request<'_>, table: &Table) -> Pic
     let mut tied = vec![best];
     tied.extend(rivals);
     Pick::Tied(tied)
+}
+
+/// Bits for a field whose recurring values are those that the old field had, in all rows and not only in known ones.
+fn vocabulary_bits(choice: &Choice, request: &Request<'_>, table: &Table) -> f64 {
+    let Some((_, values)) = request.before else { return 0.0 };
+    let plain = choice.conversion == Conversion::Same && request.ingredients.values;
+    let Some(column) = table.get(&choice.path).filter(|_| plain) else { return 0.0 };
+    let shares = forms::vocabulary(values, &column.cells).is_some_and(|(shared, share)| shared >= 2 && share >= 0.75);
+    if shares { 4.0 } else { 0.0 }
 }
 
 /// Whether both show the same opaque identifiers in all rows: two names for one reference, where dates or amounts that
@@ -321,7 +376,7 @@ fn assess(column: &Column, request: &Request<'_>, _columns: usize) -> Option<Cho
         return None;
     }
     let both_empty = both_empty + nothing.len();
-    let support = support(&pairs, both_empty, default.is_some(), &conversion)?;
+    let support = support(&pairs, both_empty, default.is_some(), &conversion, request.rarity)?;
     let path = column.path.clone();
     Some(Choice { path, also: None, conversion, default: default.cloned(), optional: false, support })
 }
@@ -354,7 +409,13 @@ fn is_complete(conversion: &Conversion, column: &Column, request: &Request<'_>) 
 }
 
 /// What the agreement on these pairs says; `None` when it says nothing, such as a flag that is always up.
-fn support(pairs: &[(&Value, &Value)], both_empty: usize, default: bool, conversion: &Conversion) -> Option<Support> {
+fn support(
+    pairs: &[(&Value, &Value)],
+    both_empty: usize,
+    default: bool,
+    conversion: &Conversion,
+    rarity: &Rarity,
+) -> Option<Support> {
     let mut distinct: Vec<&Value> = Vec::new();
     for (_, expected) in pairs {
         if !distinct.iter().any(|value| equal(value, expected)) {
@@ -370,7 +431,11 @@ fn support(pairs: &[(&Value, &Value)], both_empty: usize, default: bool, convers
         (kinds, (pairs.len() + both_empty) as f64 * 1.5)
     } else {
         let repeated = (pairs.len() - distinct.len()) as f64 * if distinct.len() > 1 { 1.0 } else { 0.0 };
-        (distinct.len(), distinct.iter().map(|value| bits(value)).sum::<f64>() + repeated)
+        let bits = match rarity.recurs() && distinct.len() > 1 {
+            true => pairs.iter().map(|(_, value)| rarity.bits(value)).sum::<f64>(),
+            false => distinct.iter().map(|value| rarity.bits(value)).sum::<f64>() + repeated,
+        };
+        (distinct.len(), bits)
     };
     let bits = match conversion {
         // What a table was learned from does not speak for it; only repetitions do.

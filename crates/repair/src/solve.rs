@@ -12,7 +12,7 @@ use crate::forms;
 use crate::guard::{Jump, JumpKind, jumps};
 use crate::named;
 use crate::path::{FieldPath, Literal, Step};
-use crate::pick::{Choice, Pick, Request, pick};
+use crate::pick::{Choice, Pick, Rarity, Request, pick};
 use crate::profile::OutputProfile;
 use crate::rewrite::{Edit, splice};
 use crate::rows::{Level, link};
@@ -271,6 +271,7 @@ impl<'a> Solver<'a> {
             names: &names,
             before: Some((&level.old_table, &seen.old)),
             old_path: atom.path.as_ref(),
+            rarity: &Rarity::of(seen.old.iter().flatten()),
             selector: self.selector(atom.context),
             ingredients: self.ingredients,
         };
@@ -639,6 +640,7 @@ impl<'a> Solver<'a> {
             names: &names,
             before: Some((&level.old_table, old)),
             old_path: None,
+            rarity: &Rarity::of(old.iter().flatten()),
             selector: None,
             ingredients: self.ingredients,
         };
