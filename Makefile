@@ -1,7 +1,7 @@
 # The front door. Every recipe is a line or two over cargo and the scripts beside it; CI runs `make lint` and `make test`.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-.PHONY: help setup demo up test test-unit lint lint-rust lint-deny lint-shell lint-deploy lint-prometheus fmt clean
+.PHONY: help setup demo up test test-unit bench-heal lint lint-rust lint-deny lint-shell lint-deploy lint-prometheus fmt clean
 
 export CARGO_TERM_COLOR ?= auto
 # CI builds everything once, so what a second build would gain from is left out.
@@ -29,6 +29,10 @@ test: setup ## All tests, on real Kafka and a real schema registry
 
 test-unit: setup ## Tests that need no Kafka
 	cargo test --workspace --locked --lib --bins
+
+CASES ?= tests/drift
+bench-heal: ## Repair the cases of CASES=DIR and grade it; ABLATE=INGREDIENT or all leaves out what a repair is made of
+	@scripts/bench-heal.sh "$(CASES)" $(ABLATE)
 
 lint: lint-rust lint-deny lint-shell lint-deploy ## All quick checks
 
