@@ -17,6 +17,8 @@ pub(crate) struct Pair {
 }
 
 const BITS_NEEDED: f64 = 24.0;
+/// Of the one value that tells a row beside known ones.
+const BITS_BESIDE: f64 = 20.0;
 
 pub(crate) fn join(old: &Table, new: &Table) -> Vec<Pair> {
     let mut index: HashMap<String, (Vec<usize>, f64)> = HashMap::new();
@@ -93,7 +95,7 @@ pub(crate) fn join_within(old: (&Table, &[usize]), new: (&Table, &[usize])) -> V
     let of = |table: &Table, rows: &[usize]| -> HashMap<String, Vec<usize>> {
         let mut found: HashMap<String, Vec<usize>> = HashMap::new();
         for (row, key, weight) in keys(table) {
-            if rows.contains(&row) && weight >= 10.0 {
+            if rows.contains(&row) && weight >= BITS_BESIDE {
                 let rows = found.entry(key).or_default();
                 if !rows.contains(&row) {
                     rows.push(row);

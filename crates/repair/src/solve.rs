@@ -143,7 +143,7 @@ impl<'a> Solver<'a> {
         let mut resolutions: Vec<Resolution> =
             resolutions.into_iter().map(|known| known.unwrap_or(Resolution::stays(Evidence::Gone))).collect();
         self.same_selector(&mut resolutions);
-        self.one_for_all(&mut resolutions);
+        self.one_for_all(&seen, &mut resolutions);
         self.relax(&mut resolutions);
 
         let mut edits = self.context_edits();
@@ -453,7 +453,7 @@ impl<'a> Solver<'a> {
     }
 
     /// Two values that were read at two places are not read at one now.
-    fn one_for_all(&self, resolutions: &mut [Resolution]) {
+    fn one_for_all(&self, seen: &[Seen], resolutions: &mut [Resolution]) {
         let mut taken: BTreeMap<(usize, String), Vec<usize>> = BTreeMap::new();
         for (index, resolution) in resolutions.iter().enumerate() {
             let atom = &self.reading.atoms[index];
@@ -476,8 +476,9 @@ impl<'a> Solver<'a> {
                 old.text == other.text || self.is_within(indices[0], *index) || self.is_within(*index, indices[0])
             };
             if indices.len() > 1 && !indices.iter().all(same_before) {
+                let differed = indices.iter().any(|index| seen[*index].old != seen[indices[0]].old);
                 for index in indices {
-                    if !matches!(resolutions[index].evidence, Evidence::Proven { .. }) {
+                    if differed || !matches!(resolutions[index].evidence, Evidence::Proven { .. }) {
                         resolutions[index].evidence =
                             Evidence::Tied { rivals: vec![format!("another field at {text}")] };
                     }
@@ -717,7 +718,10 @@ impl<'a> Solver<'a> {
             (None, None) if schema.allows(Some(&Value::Null)) => Value::Null,
             (None, None) => return None,
         };
-        if !schema.allows(Some(&target)) {
+        // Nothing becomes what says nothing, or what it became before; anything else is a row mistaken for another.
+        let says_nothing = target == Value::Bool(false) || target.as_f64() == Some(0.0) || is_empty(Some(&target));
+        let as_before = before.iter().any(|output| equal_options(output.as_ref(), Some(&target)));
+        if !schema.allows(Some(&target)) || !(says_nothing || as_before) {
             return None;
         }
         let mut kinds = kinds;
