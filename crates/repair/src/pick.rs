@@ -404,7 +404,19 @@ fn is_complete(conversion: &Conversion, column: &Column, request: &Request<'_>) 
             let all_given = before.filter(|value| !is_empty(Some(value))).all(gives);
             all_given && filled.all(|cell| conversion.apply(cell).is_some())
         }
-        _ => filled.all(|cell| conversion.apply(cell).is_some()),
+        _ => filled.all(|cell| conversion.apply(cell).is_some()) && added_everywhere(conversion, request),
+    }
+}
+
+/// Text that a conversion adds stood in all values that are remembered, not only in those of known entities.
+fn added_everywhere(conversion: &Conversion, request: &Request<'_>) -> bool {
+    let before = request.before.into_iter().flat_map(|(_, values)| values.iter().flatten());
+    let mut texts = before.filter_map(Value::as_str).filter(|text| !text.is_empty());
+    match conversion {
+        Conversion::AddPrefix(prefix) => texts.all(|text| text.starts_with(prefix.as_str())),
+        Conversion::AddSuffix(suffix) => texts.all(|text| text.ends_with(suffix.as_str())),
+        Conversion::Chain(chain) => chain.iter().all(|conversion| added_everywhere(conversion, request)),
+        _ => true,
     }
 }
 

@@ -582,7 +582,7 @@ impl<'a> Solver<'a> {
         let fitted = leaf.atoms.iter().any(|index| {
             resolutions[*index].choice.as_ref().is_some_and(|choice| choice.conversion.learned_bits() > 2.0)
         });
-        let weak = !evidence.carries() && !matches!(evidence, Evidence::Opaque);
+        let weak = matches!(evidence, Evidence::Gone | Evidence::Quiet | Evidence::Named | Evidence::Refuted { .. });
         let volatile = !changed && matches!(evidence, Evidence::Kept { .. });
         if !known.is_empty()
             && (weak || (fitted && !leaf.conditional) || (!volatile && contradicted(&text).is_some()))
