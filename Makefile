@@ -1,7 +1,7 @@
 # The front door. Every recipe is a line or two over cargo and the scripts beside it; CI runs `make lint` and `make test`.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-.PHONY: help setup demo up test test-unit test-matrix test-kills bench bench-stream bench-runs bench-scale bench-restore bench-growth bench-instructions lint lint-rust lint-deny lint-shell lint-deploy lint-prometheus fmt clean
+.PHONY: help setup demo up test test-unit test-matrix test-kills bench bench-stream bench-runs bench-scale bench-restore bench-growth bench-instructions lint lint-rust lint-deny lint-shell lint-deploy lint-prometheus fmt clean bench-heal
 
 export CARGO_TERM_COLOR ?= auto
 # CI builds everything once, so what a second build would gain from is left out.
@@ -62,6 +62,10 @@ bench-growth: setup ## What more steps and larger batches cost
 bench-instructions: setup ## Instructions of the hot path, counted by callgrind
 	@scripts/setup-valgrind.sh
 	$(BENCH) instructions $(BENCH_ARGS)
+
+CASES ?= tests/drift
+bench-heal: ## Repair the cases of CASES=DIR and grade it; ABLATE=INGREDIENT or all leaves out what a repair is made of
+	@scripts/bench-heal.sh "$(CASES)" $(ABLATE)
 
 lint: lint-rust lint-deny lint-shell lint-deploy ## All quick checks
 

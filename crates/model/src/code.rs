@@ -146,6 +146,7 @@ codes! {
     TemplateSyntax = "0520", Fatal, "a template is not written correctly";
     TemplateUndefined = "0521", DeadLetter, "an expression in a template gave no value";
     TemplateValue = "0522", DeadLetter, "an expression in a template gave a value that is no text";
+    RepairCase = "0523", Fatal, "a part of a repair case cannot be read";
 
     // 06xx: validation and output
     ItemNotJson = "0601", DeadLetter, "a mapped item is not JSON";

@@ -52,6 +52,9 @@ pub enum Command {
     /// Workflows, streams and their versions.
     #[command(subcommand)]
     Workflows(WorkflowsCommand),
+    /// Mappings: repaired when their source has changed.
+    #[command(subcommand)]
+    Mappings(MappingsCommand),
     /// Start a run by writing to the trigger topic.
     Run(RunArgs),
     /// Runs: their state and history.
@@ -139,6 +142,40 @@ pub enum WorkflowsCommand {
         #[arg(value_parser = parse_version)]
         version: WorkflowVersion,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum MappingsCommand {
+    /// Find the mapping that serves changed records, prove it, or say that it cannot be known. Without Kafka or model.
+    Repair(RepairArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct RepairArgs {
+    /// Directory with mapping.jsonata, schema.json, remembered.jsonl and failing.jsonl.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["cases", "schema"], required_unless_present_any = ["cases", "schema"])]
+    pub case: Option<PathBuf>,
+    /// Directory of such directories; a result file for each is written to --out.
+    #[arg(long, value_name = "DIR", requires = "out", conflicts_with = "schema")]
+    pub cases: Option<PathBuf>,
+    /// Where the result files go.
+    #[arg(long, value_name = "DIR", requires = "cases")]
+    pub out: Option<PathBuf>,
+    /// The mapping as it was; leave it out to infer one.
+    #[arg(long, value_name = "FILE", requires = "schema")]
+    pub mapping: Option<PathBuf>,
+    /// The target JSON Schema.
+    #[arg(long, value_name = "FILE", requires_all = ["remembered", "failing"])]
+    pub schema: Option<PathBuf>,
+    /// Good samples from before, one {"input","output"} a line.
+    #[arg(long, value_name = "FILE", requires = "schema")]
+    pub remembered: Option<PathBuf>,
+    /// Records as they come now, one a line.
+    #[arg(long, value_name = "FILE", requires = "schema")]
+    pub failing: Option<PathBuf>,
+    /// Leave out an ingredient, to see what it is worth: names, values, overlap, structure, conversions, ambiguity, profile.
+    #[arg(long, value_name = "INGREDIENT")]
+    pub without: Option<String>,
 }
 
 fn parse_version(text: &str) -> Result<WorkflowVersion, std::num::ParseIntError> {

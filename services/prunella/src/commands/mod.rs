@@ -2,6 +2,7 @@
 
 mod apply;
 mod doctor;
+mod mappings;
 mod run;
 mod runs;
 mod serve;
@@ -62,6 +63,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Validate(args) => validate::run(&context, &args.paths),
         Command::Apply(args) => apply::run(&context, &args.paths).await,
         Command::Workflows(command) => workflows::run(&context, command).await,
+        Command::Mappings(command) => mappings::run(&context, command),
         Command::Run(args) => run::run(&context, args).await,
         Command::Runs(command) => runs::run(&context, command).await,
         Command::Completions { .. } => Ok(ExitCode::SUCCESS),

@@ -1,0 +1,183 @@
+//! The form of a field's values, and the conversion that two forms tell without any known entity.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::convert::{Conversion, items};
+use crate::dates::DateForm;
+use crate::value::{as_number, is_empty, plain_number};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Form {
+    Flag,
+    Number,
+    NumberText,
+    Text,
+    Email,
+    Url,
+    Uuid,
+    Date,
+    Object,
+}
+
+impl Form {
+    pub(crate) fn of(value: &Value) -> Option<Self> {
+        Some(match value {
+            Value::Null => return None,
+            Value::Bool(_) => Self::Flag,
+            Value::Number(_) => Self::Number,
+            Value::Object(_) | Value::Array(_) => Self::Object,
+            Value::String(text) => match text {
+                _ if crate::dates::any_moment(text).is_some() => Self::Date,
+                _ if plain_number(text).is_some() => Self::NumberText,
+                _ if text.contains('@') && text.contains('.') && !text.contains(' ') => Self::Email,
+                _ if text.starts_with("http://") || text.starts_with("https://") => Self::Url,
+                _ if text.len() == 36 && text.bytes().filter(|b| *b == b'-').count() == 4 => Self::Uuid,
+                _ => Self::Text,
+            },
+        })
+    }
+
+    /// Forms that few fields of a row have.
+    pub(crate) fn is_distinctive(self) -> bool {
+        matches!(self, Self::Email | Self::Url | Self::Uuid)
+    }
+}
+
+/// The form of most values, if there is one for nine of ten.
+pub(crate) fn common<'a>(values: impl IntoIterator<Item = &'a Option<Value>>) -> Option<Form> {
+    let mut counts: BTreeMap<Form, usize> = BTreeMap::new();
+    let mut total = 0;
+    for value in values.into_iter().flatten().filter(|value| !is_empty(Some(value))) {
+        for item in items(value).iter().take(20) {
+            if let Some(form) = Form::of(item) {
+                *counts.entry(form).or_default() += 1;
+                total += 1;
+            }
+        }
+    }
+    let (form, count) = counts.into_iter().max_by_key(|(_, count)| *count)?;
+    (count * 10 >= total * 9).then_some(form)
+}
+
+pub(crate) fn is_list(values: &[Option<Value>]) -> bool {
+    values.iter().flatten().any(Value::is_array)
+}
+
+/// The one form of dates that all values have.
+pub(crate) fn date_form(values: &[Option<Value>]) -> Option<DateForm> {
+    let mut filled = values.iter().flatten().filter(|value| !is_empty(Some(value)));
+    let first = DateForm::all_of(filled.next()?);
+    let rest: Vec<_> = filled.collect();
+    let mut fitting =
+        first.into_iter().map(|(form, _)| form).filter(|form| rest.iter().all(|v| form.millis(v).is_some()));
+    let form = fitting.next()?;
+    fitting.next().is_none().then_some(form)
+}
+
+/// What turns values of the new form into the old one, where the forms alone say how. `None`: no safe way.
+pub(crate) fn recast(old: &[Option<Value>], new: &[Option<Value>]) -> Option<Conversion> {
+    let (before, now) = (common(old), common(new));
+    if let (Some(to), Some(from)) = (date_form(old), date_form(new))
+        && (before == Some(Form::Date) || now == Some(Form::Date))
+    {
+        if from == to {
+            return Some(Conversion::Same);
+        }
+        let certain = from.has_zone() && to.has_zone() && (from.has_time() || !to.has_time());
+        let clear = !matches!(from, DateForm::Compact | DateForm::Ticks);
+        return (certain && clear && from.conversion(to, "x").is_some()).then_some(Conversion::Date { from, to });
+    }
+    let each = |conversion: Conversion| {
+        if is_list(new) { Conversion::Each(Box::new(conversion)) } else { conversion }
+    };
+    if affix(old) != affix(new) {
+        return None;
+    }
+    match (before?, now?) {
+        (a, b) if a == b => Some(Conversion::Same),
+        (Form::Number, Form::NumberText) => Some(each(Conversion::ToNumber)),
+        (Form::NumberText, Form::Number) => Some(each(Conversion::ToText)),
+        (Form::Text, Form::NumberText | Form::Uuid) | (Form::NumberText, Form::Text) => Some(Conversion::Same),
+        _ => None,
+    }
+}
+
+/// What all identifiers of a field begin with, up to a separator, such as `usr_`. Nothing for what is no identifier.
+fn affix(values: &[Option<Value>]) -> Option<String> {
+    let texts: Vec<&str> = values.iter().flatten().flat_map(items).filter_map(Value::as_str).collect();
+    let first = texts.first()?;
+    let end = first.find(['_', ':', '-', '/'])?;
+    let prefix = &first[..=end];
+    let same = texts.iter().all(|text| text.starts_with(prefix) && text.len() > prefix.len());
+    let digits =
+        texts.iter().filter(|text| text[prefix.len().min(text.len())..].bytes().any(|b| b.is_ascii_digit())).count();
+    let letters = prefix.chars().any(char::is_alphabetic);
+    (texts.len() >= 4 && same && letters && digits * 2 > texts.len()).then(|| prefix.to_owned())
+}
+
+fn median(values: &[Option<Value>]) -> Option<f64> {
+    let mut numbers: Vec<f64> = values
+        .iter()
+        .flatten()
+        .flat_map(items)
+        .filter_map(|value| as_number(value).or_else(|| plain_number(value.as_str()?)))
+        .map(f64::abs)
+        .collect();
+    numbers.sort_by(f64::total_cmp);
+    numbers.get(numbers.len() / 2).copied()
+}
+
+/// Whether numbers are of about the same size.
+pub(crate) fn same_magnitude(old: &[Option<Value>], new: &[Option<Value>]) -> bool {
+    match (median(old), median(new)) {
+        (Some(old), Some(new)) if old > 0.0 && new > 0.0 => (0.2..=5.0).contains(&(new / old)),
+        (Some(old), Some(new)) => old == new,
+        _ => true,
+    }
+}
+
+/// Lengths of identifiers, to tell kinds of identifiers apart.
+pub(crate) fn same_length(old: &[Option<Value>], new: &[Option<Value>]) -> bool {
+    let range = |values: &[Option<Value>]| {
+        let lengths: Vec<usize> = values
+            .iter()
+            .flatten()
+            .flat_map(items)
+            .filter_map(|value| match value {
+                Value::String(text) => Some(text.chars().count()),
+                Value::Number(number) => Some(number.to_string().len()),
+                _ => None,
+            })
+            .collect();
+        Some((*lengths.iter().min()?, *lengths.iter().max()?))
+    };
+    match (range(old), range(new)) {
+        (Some((old_low, old_high)), Some((new_low, new_high))) => new_low <= old_high + 2 && old_low <= new_high + 2,
+        _ => true,
+    }
+}
+
+/// Values that recur in the old and in the new field, and the share of the new field that they are.
+pub(crate) fn vocabulary(old: &[Option<Value>], new: &[Option<Value>]) -> Option<(usize, f64)> {
+    let words = |values: &[Option<Value>]| -> (BTreeMap<String, usize>, usize) {
+        let mut words = BTreeMap::new();
+        let mut total = 0;
+        for value in values.iter().flatten().flat_map(items) {
+            if let Value::String(text) = value
+                && !text.is_empty()
+            {
+                *words.entry(text.clone()).or_default() += 1;
+                total += 1;
+            }
+        }
+        (words, total)
+    };
+    let ((old_words, old_total), (new_words, new_total)) = (words(old), words(new));
+    if old_words.len() < 2 || new_words.len() < 2 || old_words.len() * 2 > old_total || new_words.len() > new_total {
+        return None;
+    }
+    let shared = new_words.keys().filter(|word| old_words.contains_key(*word)).count();
+    Some((shared, shared as f64 / new_words.len() as f64))
+}

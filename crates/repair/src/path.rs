@@ -1,0 +1,121 @@
+use std::fmt;
+
+use serde::Serialize;
+use serde_json::Value;
+
+/// A literal that a selector compares with.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(untagged)]
+pub enum Literal {
+    Text(String),
+    Flag(bool),
+}
+
+impl Literal {
+    pub(crate) fn of(value: &Value) -> Option<Self> {
+        match value {
+            Value::String(text) if !text.is_empty() && text.len() <= 48 => Some(Self::Text(text.clone())),
+            Value::Bool(flag) => Some(Self::Flag(*flag)),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub enum Step {
+    Key(String),
+    /// An item of an array by position; -1 is the last.
+    At(i64),
+    /// The items of an array whose field has a value.
+    Where(Vec<String>, Literal),
+}
+
+/// Where a value stands, seen from a row or (`root`) from the whole record. Arrays on the way are walked through, as
+/// JSONata does.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct FieldPath {
+    pub root: bool,
+    pub steps: Vec<Step>,
+}
+
+impl FieldPath {
+    pub fn of_keys<'a>(keys: impl IntoIterator<Item = &'a str>) -> Self {
+        Self { root: false, steps: keys.into_iter().map(|key| Step::Key(key.to_owned())).collect() }
+    }
+
+    /// The names on the way.
+    pub fn keys(&self) -> Vec<&str> {
+        let keys = self.steps.iter().filter_map(|step| match step {
+            Step::Key(key) => Some(key.as_str()),
+            _ => None,
+        });
+        keys.collect()
+    }
+
+    pub fn last_key(&self) -> &str {
+        self.keys().last().copied().unwrap_or_default()
+    }
+
+    /// The literal of the last selector.
+    pub fn literal(&self) -> Option<(&[String], &Literal)> {
+        self.steps.iter().rev().find_map(|step| match step {
+            Step::Where(key, literal) => Some((key.as_slice(), literal)),
+            _ => None,
+        })
+    }
+
+    /// Whether an item of an array is chosen by its position.
+    pub fn is_positional(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step, Step::At(_)))
+    }
+
+    pub fn parent(&self) -> Self {
+        let mut steps = self.steps.clone();
+        while let Some(step) = steps.pop() {
+            if matches!(step, Step::Key(_)) {
+                break;
+            }
+        }
+        Self { root: self.root, steps }
+    }
+
+    /// As JSONata, to be evaluated where `prefix` (such as `$item`, or nothing) is the row.
+    pub fn render(&self, prefix: &str) -> String {
+        let mut text = if self.root { "$$".to_owned() } else { prefix.to_owned() };
+        for step in &self.steps {
+            match step {
+                Step::Key(key) => {
+                    if !text.is_empty() {
+                        text.push('.');
+                    }
+                    text.push_str(&quoted(key));
+                }
+                Step::At(index) => text.push_str(&format!("[{index}]")),
+                Step::Where(key, literal) => {
+                    let key: Vec<_> = key.iter().map(|key| quoted(key)).collect();
+                    let literal = match literal {
+                        Literal::Text(text) => Value::String(text.clone()).to_string(),
+                        Literal::Flag(flag) => flag.to_string(),
+                    };
+                    text.push_str(&format!("[{} = {literal}]", key.join(".")));
+                }
+            }
+        }
+        if text.is_empty() { "$".to_owned() } else { text }
+    }
+}
+
+impl fmt::Display for FieldPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.render(""))
+    }
+}
+
+/// A field name as it has to be written in JSONata.
+pub(crate) fn quoted(key: &str) -> String {
+    let mut chars = key.chars();
+    let plain = chars.next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_')
+        && chars.all(|c| c.is_ascii_alphanumeric() || c == '_')
+        && !matches!(key, "and" | "or" | "in" | "true" | "false" | "null" | "function");
+    if plain { key.to_owned() } else { format!("`{key}`") }
+}

@@ -1,0 +1,510 @@
+//! The field of the new rows that shows what known entities showed, and whether another one would do as well.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use crate::convert::{Conversion, fit};
+use crate::forms::{self, Form};
+use crate::names::{Likeness, is_for_people, is_presentation_of, likeness, tokens};
+use crate::path::{FieldPath, Literal, Step};
+use crate::settings::Ingredients;
+use crate::table::{Column, Table};
+use crate::value::{bits, equal, equal_options, is_empty};
+
+/// A field and what is done to it. Text that has the same value everywhere.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Choice {
+    pub(crate) path: FieldPath,
+    /// Joined behind the first with this between.
+    pub(crate) also: Option<(String, FieldPath)>,
+    pub(crate) conversion: Conversion,
+    /// What it becomes where the field says nothing, if that is known.
+    pub(crate) default: Option<Value>,
+    /// The field may say nothing; what it becomes then is left to the expression around.
+    pub(crate) optional: bool,
+    pub(crate) support: Support,
+}
+
+impl Choice {
+    pub(crate) fn plain(path: FieldPath, conversion: Conversion) -> Self {
+        Self { path, also: None, conversion, default: None, optional: false, support: Support::default() }
+    }
+
+    /// JSONata of the choice, in parentheses if it needs them.
+    pub(crate) fn render(&self, prefix: &str) -> String {
+        let x = self.path.render(prefix);
+        let text = match &self.also {
+            Some((between, other)) => format!("{x} & {} & {}", Value::from(between.as_str()), other.render(prefix)),
+            None => self.conversion.render(&x),
+        };
+        if let Some(default) = &self.default {
+            return format!("($exists({x}) ? {text} : {default})");
+        }
+        // Joining text makes something out of nothing.
+        let joins = self.also.is_some() || self.conversion.makes_something_of_nothing();
+        let converts = self.optional && self.conversion != Conversion::Same;
+        match (joins || converts, self.conversion.reads_numbers()) {
+            (true, false) => format!("({x} ? {text})"),
+            (true, true) => format!("({x} != null ? {text})"),
+            (false, _) if self.conversion.is_operation() => format!("({text})"),
+            (false, _) => text,
+        }
+    }
+
+    pub(crate) fn is_plain(&self) -> bool {
+        self.also.is_none() && self.default.is_none() && self.conversion == Conversion::Same
+    }
+
+    fn predict(&self, cell: Option<&Value>) -> Option<Value> {
+        match cell {
+            Some(value) if !is_empty(cell) => self.conversion.apply(value),
+            _ => None,
+        }
+    }
+}
+
+/// What speaks for a choice.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Support {
+    pub(crate) records: usize,
+    pub(crate) values: usize,
+    pub(crate) bits: f64,
+}
+
+/// How much an agreement on a value of a field says, by how often the field shows it.
+#[derive(Debug, Default)]
+pub(crate) struct Rarity {
+    /// Times each value was seen, of a field whose values recur; empty for others.
+    counts: HashMap<String, usize>,
+    total: usize,
+}
+
+impl Rarity {
+    pub(crate) fn of<'v>(values: impl IntoIterator<Item = &'v Value>) -> Self {
+        let mut counts: HashMap<String, usize> = HashMap::new();
+        let mut total = 0;
+        for value in values {
+            *counts.entry(value.to_string()).or_default() += 1;
+            total += 1;
+        }
+        if counts.len() * 10 >= total * 6 {
+            counts.clear();
+        }
+        Self { counts, total }
+    }
+
+    fn recurs(&self) -> bool {
+        !self.counts.is_empty()
+    }
+
+    fn bits(&self, value: &Value) -> f64 {
+        let most = bits(value);
+        match self.counts.get(&value.to_string()) {
+            Some(count) => most.min((self.total as f64 / *count as f64).log2().max(0.5)),
+            None => most,
+        }
+    }
+}
+
+/// What is looked for.
+pub(crate) struct Request<'a> {
+    /// Row of the table, and the value that is known for it.
+    pub(crate) known: &'a [(usize, Option<&'a Value>)],
+    /// Names that the field had, the strongest first.
+    pub(crate) names: &'a [&'a str],
+    /// Where it was read, and its values in all remembered rows, beside the table of those.
+    pub(crate) before: Option<(&'a Table, &'a [Option<Value>])>,
+    pub(crate) old_path: Option<&'a FieldPath>,
+    pub(crate) rarity: &'a Rarity,
+    /// The selector under which all literals of the old selectors are found again.
+    pub(crate) selector: Option<&'a [String]>,
+    pub(crate) ingredients: Ingredients,
+}
+
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "looked at once and taken apart")]
+pub(crate) enum Pick {
+    One(Choice),
+    /// Several that cannot be told apart, the likeliest first.
+    Tied(Vec<Choice>),
+    None,
+}
+
+pub(crate) fn pick(request: &Request<'_>, table: &Table) -> Pick {
+    let filled = request.known.iter().filter(|(_, value)| !is_empty(*value)).count();
+    if filled == 0 {
+        return Pick::None;
+    }
+    let mut choices: Vec<Choice> = table
+        .columns
+        .iter()
+        .filter_map(|column| assess(column, request, table.columns.len()))
+        .filter(|choice| !was_something_else(choice, request, table))
+        .collect();
+    if choices.is_empty() && request.ingredients.conversions {
+        choices = merged(request, table);
+    }
+    if choices.is_empty() {
+        return Pick::None;
+    }
+    // What needs no conversion was not made to fit.
+    let learned = |choice: &Choice| choice.conversion.learned_bits() + f64::from(u8::from(choice.default.is_some()));
+    choices.sort_by(|a, b| {
+        rank(b, request)
+            .cmp(&rank(a, request))
+            .then(a.conversion.cost().cmp(&b.conversion.cost()))
+            .then(a.path.root.cmp(&b.path.root))
+            .then(a.path.steps.len().cmp(&b.path.steps.len()))
+    });
+    // Chance is counted over the fields that could be it: new ones with values of that form.
+    let expected: Vec<Option<Value>> = request.known.iter().map(|(_, value)| value.cloned()).collect();
+    let form = forms::common(&expected);
+    let before = |column: &&Column| request.before.is_some_and(|(table, _)| table.get(&column.path).is_some());
+    let alike = |column: &&Column| form.is_none() || forms::common(&column.cells) == form;
+    let eligible = table.columns.iter().filter(|column| !before(column) && alike(column)).count();
+    let chance = (1.0 + eligible as f64).log2();
+    let enough = |choice: &Choice| {
+        let named = rank(choice, request) >= Likeness::Close;
+        let needed = match (named, form) {
+            (true, _) => 4.0,
+            (false, Some(Form::Flag)) => 4.5 + chance,
+            (false, _) => 6.0 + chance,
+        };
+        // One value that many rows have says nothing, whatever the names.
+        let rests_on_one = choice.support.values < 2 && choice.support.bits < 12.0;
+        let words = if choice.support.records >= 4 && choice.support.values >= 2 {
+            vocabulary_bits(choice, request, table)
+        } else {
+            0.0
+        };
+        let unproven_rule = choice.conversion.is_learned() && choice.support.values < 2;
+        !rests_on_one && !unproven_rule && choice.support.bits + words - learned(choice) >= needed
+    };
+    if !choices.iter().any(enough) {
+        return Pick::None;
+    }
+    choices.retain(enough);
+    if !request.ingredients.ambiguity {
+        return Pick::One(choices.swap_remove(0));
+    }
+    settle(choices, request, table)
+}
+
+/// Leaves one choice if the others are ruled out by more than agreement on these records.
+fn settle(mut choices: Vec<Choice>, request: &Request<'_>, table: &Table) -> Pick {
+    // A selector that asks for the literal which the mapping asked for.
+    if let Some((_, literal)) = request.old_path.and_then(FieldPath::literal)
+        && choices.iter().any(|choice| choice.path.literal().is_some_and(|(_, other)| other == literal))
+    {
+        choices.retain(|choice| choice.path.literal().is_some_and(|(_, other)| other == literal));
+    }
+    if let Some(selector) = request.selector
+        && choices.iter().any(|choice| choice.path.literal().is_some_and(|(key, _)| key == selector))
+    {
+        choices.retain(|choice| choice.path.literal().is_some_and(|(key, _)| key == selector));
+    }
+    // The item that the source itself marks as the one that counts is meant, not the last one.
+    if choices.iter().any(|choice| choice.path.literal().is_some_and(|(_, literal)| literal == &Literal::Flag(true))) {
+        choices.retain(|choice| !choice.path.steps.contains(&Step::At(-1)));
+    }
+    // Where it was read before, it is read again.
+    if let Some(old) = request.old_path
+        && let Some(kept) = choices.iter().position(|choice| &choice.path == old)
+    {
+        return Pick::One(choices.swap_remove(kept));
+    }
+    // What needs no conversion rules out what had to be fitted, if it stands for many bits.
+    let plain = choices.iter().any(|choice| choice.conversion == Conversion::Same && choice.support.bits >= 12.0);
+    if plain {
+        choices.retain(|choice| choice.conversion.learned_bits() < 3.0);
+    }
+    let shared = |choice: &Choice| {
+        let found = tokens(choice.path.last_key());
+        request.names.iter().filter(|name| tokens(name).iter().any(|token| found.contains(token))).count()
+    };
+    choices.sort_by_key(|choice| {
+        (
+            choice.path.literal().is_none(),
+            is_for_people(choice.path.last_key()),
+            std::cmp::Reverse((rank(choice, request), shared(choice))),
+        )
+    });
+    let best = choices[0].clone();
+    let best_name = best.path.last_key().to_owned();
+    let best_rank = rank(&best, request);
+    choices.retain(|choice| {
+        let name = choice.path.last_key();
+        let same_field = choice.path == best.path;
+        let people = is_for_people(name) && !request.names.iter().any(|name| is_for_people(name));
+        let beside = choice.path.parent() == best.path.parent();
+        let presentation = beside && (is_presentation_of(name, &best_name) || (people && !is_for_people(&best_name)));
+        let far_less_named = best_rank == Likeness::Same && rank(choice, request) <= Likeness::Weak;
+        let same_reference =
+            shared(&best) > shared(choice) && choice.path.literal().is_none() && same_identifiers(&best, choice, table);
+        same_field || !(presentation || far_less_named || same_reference)
+    });
+    // The same value at several places of one array is one choice only if no array has more than one item.
+    let rivals: Vec<Choice> = choices.iter().filter(|choice| differs(choice, &best, table)).cloned().collect();
+    if rivals.is_empty() {
+        return Pick::One(best);
+    }
+    let mut tied = vec![best];
+    tied.extend(rivals);
+    Pick::Tied(tied)
+}
+
+/// Bits for a field whose recurring values are those that the old field had, in all rows and not only in known ones.
+fn vocabulary_bits(choice: &Choice, request: &Request<'_>, table: &Table) -> f64 {
+    let Some((_, values)) = request.before else { return 0.0 };
+    let plain = choice.conversion == Conversion::Same && request.ingredients.values;
+    let Some(column) = table.get(&choice.path).filter(|_| plain) else { return 0.0 };
+    let shares = forms::vocabulary(values, &column.cells).is_some_and(|(shared, share)| shared >= 2 && share >= 0.75);
+    if shares { 4.0 } else { 0.0 }
+}
+
+/// Whether both show the same opaque identifiers in all rows: two names for one reference, where dates or amounts that
+/// agree may be different things.
+fn same_identifiers(best: &Choice, other: &Choice, table: &Table) -> bool {
+    let (Some(a), Some(b)) = (table.get(&best.path), table.get(&other.path)) else { return false };
+    let plain = best.conversion == Conversion::Same && other.conversion == Conversion::Same;
+    let opaque = |value: &Value| {
+        value.as_str().is_some_and(|text| {
+            let letters = text.bytes().filter(u8::is_ascii_alphabetic).count();
+            let digits = text.bytes().filter(u8::is_ascii_digit).count();
+            let moment = crate::dates::any_moment(text).is_some();
+            text.len() >= 5 && !text.contains(' ') && letters > 0 && digits > 0 && !moment
+        })
+    };
+    let values: Vec<&Value> = a.cells.iter().flatten().collect();
+    let mut texts: Vec<&str> = values.iter().filter_map(|value| value.as_str()).collect();
+    texts.sort_unstable();
+    texts.dedup();
+    let mostly_opaque = values.iter().filter(|value| opaque(value)).count() * 4 >= values.len() * 3;
+    plain && texts.len() >= 4 && a.cells == b.cells && mostly_opaque
+}
+
+/// Whether the choice reads another field, or makes something else of a new row.
+fn differs(choice: &Choice, best: &Choice, table: &Table) -> bool {
+    if choice.path != best.path || choice.also != best.also {
+        return true;
+    }
+    let Some(column) = table.get(&best.path) else { return false };
+    column
+        .cells
+        .iter()
+        .any(|cell| !equal_options(choice.predict(cell.as_ref()).as_ref(), best.predict(cell.as_ref()).as_ref()))
+}
+
+fn rank(choice: &Choice, request: &Request<'_>) -> Likeness {
+    if !request.ingredients.names {
+        return Likeness::None;
+    }
+    let name = choice.path.last_key();
+    let literal = match (&choice.conversion, request.names) {
+        (Conversion::Is(Value::String(text)), names)
+            if names.iter().any(|name| likeness(name, text) >= Likeness::Close) =>
+        {
+            Likeness::Close
+        }
+        _ => Likeness::None,
+    };
+    let asked = request.old_path.and_then(FieldPath::literal).map(|(_, literal)| literal);
+    let literal = match choice.path.literal() {
+        Some((_, found)) if Some(found) == asked => literal.max(Likeness::Close),
+        _ => literal,
+    };
+    request.names.iter().map(|old| likeness(old, name)).max().unwrap_or(Likeness::None).max(literal)
+}
+
+/// Whether the field was there before, unread, and showed something else.
+fn was_something_else(choice: &Choice, request: &Request<'_>, now: &Table) -> bool {
+    let Some((table, values)) = request.before else { return false };
+    if request.old_path == Some(&choice.path) {
+        return false;
+    }
+    let Some(column) = table.get(&choice.path) else { return false };
+    // Values of another form: the name was given to something new, and what it was says nothing.
+    let form = now.get(&choice.path).and_then(|column| forms::common(&column.cells));
+    let strong = choice.support.bits >= 24.0 && choice.support.values >= 2;
+    if strong && form.is_some() && form != forms::common(&column.cells) {
+        return false;
+    }
+    let both =
+        column.cells.iter().zip(values).filter(|(cell, value)| !is_empty(cell.as_ref()) && !is_empty(value.as_ref()));
+    let mut seen = false;
+    for (cell, value) in both {
+        seen = true;
+        let predicted = choice.predict(cell.as_ref());
+        if !matches!((&predicted, value), (Some(a), Some(b)) if equal(a, b)) {
+            return true;
+        }
+    }
+    // It was filled where the one that was read was not, or the other way round.
+    let filled = column.cells.iter().filter(|cell| !is_empty(cell.as_ref())).count();
+    !seen && filled > 0
+}
+
+fn assess(column: &Column, request: &Request<'_>, _columns: usize) -> Option<Choice> {
+    let mut pairs: Vec<(&Value, &Value)> = Vec::new();
+    let (mut both_empty, mut default): (usize, Option<&Value>) = (0, None);
+    let mut nothing: Vec<&Value> = Vec::new();
+    for (row, expected) in request.known {
+        let cell = column.cells.get(*row)?.as_ref();
+        match (is_empty(cell), is_empty(*expected)) {
+            (true, true) => both_empty += 1,
+            (false, false) => pairs.push((cell?, (*expected)?)),
+            (false, true) => nothing.push(cell?),
+            (true, false) => {
+                let value = (*expected)?;
+                // Only what itself says nothing may stand for nothing.
+                let says_nothing = value == &Value::Bool(false) || value.as_f64() == Some(0.0);
+                if !says_nothing || default.is_some_and(|default| !equal(default, value)) {
+                    return None;
+                }
+                default = Some(value);
+            }
+        }
+    }
+    let fits = fit(&pairs, request.ingredients.conversions);
+    // Only a choice from a list may find nothing in what says something.
+    let may_find_nothing = |fit: &Conversion| match fit {
+        Conversion::FirstOfLength(_) => nothing.iter().all(|cell| fit.apply(cell).is_none()),
+        _ => nothing.is_empty(),
+    };
+    let conversion = fits.into_iter().find(may_find_nothing)?;
+    if !is_complete(&conversion, column, request) {
+        return None;
+    }
+    let both_empty = both_empty + nothing.len();
+    let support = support(&pairs, both_empty, default.is_some(), &conversion, request.rarity)?;
+    let path = column.path.clone();
+    Some(Choice { path, also: None, conversion, default: default.cloned(), optional: false, support })
+}
+
+/// Whether the conversion can do all that the new field shows, and a recoding gives all that the old field showed: a
+/// code that no known entity has would go wrong tomorrow.
+fn is_complete(conversion: &Conversion, column: &Column, request: &Request<'_>) -> bool {
+    if matches!(conversion, Conversion::Same | Conversion::FirstOfLength(_)) {
+        return true;
+    }
+    let mut filled = column.cells.iter().flatten().filter(|cell| !is_empty(Some(cell)));
+    match conversion {
+        Conversion::Is(_) => {
+            let mut distinct: Vec<&Value> = Vec::new();
+            filled.for_each(|cell| {
+                if !distinct.contains(&cell) {
+                    distinct.push(cell);
+                }
+            });
+            distinct.len() == 2
+        }
+        Conversion::Table(table) => {
+            let gives = |value: &Value| table.iter().any(|(_, to)| equal(to, value));
+            let before = request.before.into_iter().flat_map(|(_, values)| values.iter().flatten());
+            let all_given = before.filter(|value| !is_empty(Some(value))).all(gives);
+            all_given && filled.all(|cell| conversion.apply(cell).is_some())
+        }
+        _ => filled.all(|cell| conversion.apply(cell).is_some()) && added_everywhere(conversion, request),
+    }
+}
+
+/// Text that a conversion adds stood in all values that are remembered, not only in those of known entities.
+fn added_everywhere(conversion: &Conversion, request: &Request<'_>) -> bool {
+    let before = request.before.into_iter().flat_map(|(_, values)| values.iter().flatten());
+    let mut texts = before.filter_map(Value::as_str).filter(|text| !text.is_empty());
+    match conversion {
+        Conversion::AddPrefix(prefix) => texts.all(|text| text.starts_with(prefix.as_str())),
+        Conversion::AddSuffix(suffix) => texts.all(|text| text.ends_with(suffix.as_str())),
+        Conversion::Chain(chain) => chain.iter().all(|conversion| added_everywhere(conversion, request)),
+        _ => true,
+    }
+}
+
+/// What the agreement on these pairs says; `None` when it says nothing, such as a flag that is always up.
+fn support(
+    pairs: &[(&Value, &Value)],
+    both_empty: usize,
+    default: bool,
+    conversion: &Conversion,
+    rarity: &Rarity,
+) -> Option<Support> {
+    let mut distinct: Vec<&Value> = Vec::new();
+    for (_, expected) in pairs {
+        if !distinct.iter().any(|value| equal(value, expected)) {
+            distinct.push(expected);
+        }
+    }
+    let flags = pairs.iter().all(|(_, expected)| expected.is_boolean());
+    let (values, bits) = if flags {
+        let kinds = distinct.len() + usize::from(both_empty > 0 || default);
+        if kinds < 2 {
+            return None;
+        }
+        (kinds, (pairs.len() + both_empty) as f64 * 1.5)
+    } else {
+        let repeated = (pairs.len() - distinct.len()) as f64 * if distinct.len() > 1 { 1.0 } else { 0.0 };
+        let bits = match rarity.recurs() && distinct.len() > 1 {
+            true => pairs.iter().map(|(_, value)| rarity.bits(value)).sum::<f64>(),
+            false => distinct.iter().map(|value| rarity.bits(value)).sum::<f64>() + repeated,
+        };
+        (distinct.len(), bits)
+    };
+    let bits = match conversion {
+        // What a table was learned from does not speak for it; only repetitions do.
+        Conversion::Table(table) if !flags => (pairs.len() - table.len()) as f64 * 2.0,
+        Conversion::Is(_) => (pairs.len() + both_empty) as f64 * 1.5,
+        _ => bits,
+    };
+    (bits > 0.0).then_some(Support { records: pairs.len() + both_empty, values, bits })
+}
+
+/// Two fields of text joined, such as first and last name.
+fn merged(request: &Request<'_>, table: &Table) -> Vec<Choice> {
+    let known: Vec<(usize, &str)> = request
+        .known
+        .iter()
+        .filter_map(|(row, value)| Some((*row, value.and_then(Value::as_str).filter(|text| !text.is_empty())?)))
+        .collect();
+    let Some((first_row, first)) = known.first().copied() else { return Vec::new() };
+    if known.len() != request.known.iter().filter(|(_, value)| !is_empty(*value)).count() || known.len() < 2 {
+        return Vec::new();
+    }
+    let text = |column: &Column, row: usize| -> Option<String> {
+        column.cells.get(row)?.as_ref()?.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
+    };
+    let plain = || table.columns.iter().filter(|column| !column.path.root && !column.path.is_positional());
+    let heads: Vec<_> = plain()
+        .filter(|c| text(c, first_row).is_some_and(|t| t.len() < first.len() && first.starts_with(&t)))
+        .collect();
+    let tails: Vec<_> =
+        plain().filter(|c| text(c, first_row).is_some_and(|t| t.len() < first.len() && first.ends_with(&t))).collect();
+    let mut found = Vec::new();
+    for head in heads.iter().take(40) {
+        for tail in tails.iter().take(40) {
+            let (Some(a), Some(b)) = (text(head, first_row), text(tail, first_row)) else { continue };
+            if a.len() + b.len() > first.len() || head.path == tail.path {
+                continue;
+            }
+            let between = &first[a.len()..first.len() - b.len()];
+            let holds = known.iter().all(|(row, expected)| {
+                text(head, *row).zip(text(tail, *row)).is_some_and(|(a, b)| format!("{a}{between}{b}") == *expected)
+            });
+            if holds && between.chars().count() <= 3 && between.chars().all(|c| !c.is_alphanumeric()) {
+                let mut distinct: Vec<_> = known.iter().map(|(_, text)| *text).collect();
+                distinct.sort_unstable();
+                distinct.dedup();
+                let bits = distinct.len() as f64 * 12.0;
+                found.push(Choice {
+                    path: head.path.clone(),
+                    also: Some((between.to_owned(), tail.path.clone())),
+                    conversion: Conversion::Same,
+                    default: None,
+                    optional: false,
+                    support: Support { records: known.len(), values: distinct.len(), bits },
+                });
+            }
+        }
+    }
+    found
+}

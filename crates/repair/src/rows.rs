@@ -1,0 +1,251 @@
+//! The rows of a context, old and new, and which of them show the same entity.
+
+use serde_json::Value;
+
+use crate::eval::Evaluator;
+use crate::join::{Pair, join, join_within};
+use crate::names::{Likeness, likeness};
+use crate::path::FieldPath;
+use crate::settings::Ingredients;
+use crate::syntax::Context;
+use crate::table::{Table, row_places};
+
+const MOST: usize = 300;
+
+#[derive(Default)]
+pub(crate) struct Rows {
+    pub(crate) values: Vec<Value>,
+    /// Index of the record, and of the row of the context around.
+    pub(crate) record: Vec<usize>,
+    pub(crate) parent: Vec<usize>,
+}
+
+impl Rows {
+    pub(crate) fn records(records: &[&Value]) -> Self {
+        let count = records.len().min(MOST);
+        Self {
+            values: records[..count].iter().map(|record| (*record).clone()).collect(),
+            record: (0..count).collect(),
+            parent: (0..count).collect(),
+        }
+    }
+
+    fn push(&mut self, value: Value, record: usize, parent: usize) {
+        if self.values.len() < MOST {
+            self.values.push(value);
+            self.record.push(record);
+            self.parent.push(parent);
+        }
+    }
+
+    pub(crate) fn within(&self, text: &str, records: &[&Value], evaluator: &Evaluator) -> Self {
+        let mut rows = Self::default();
+        for (index, value) in self.values.iter().enumerate() {
+            let record = self.record[index];
+            match evaluator.part("", text, value, records[record]) {
+                Ok(Some(Value::Array(items))) => {
+                    items.into_iter().for_each(|item| rows.push(item, record, index));
+                }
+                Ok(Some(Value::Null) | None) | Err(()) => {}
+                Ok(Some(item)) => rows.push(item, record, index),
+            }
+        }
+        rows
+    }
+
+    pub(crate) fn refs(&self) -> Vec<&Value> {
+        self.values.iter().collect()
+    }
+
+    fn children_of(&self, parent: usize) -> Vec<usize> {
+        (0..self.values.len()).filter(|row| self.parent[*row] == parent).collect()
+    }
+}
+
+/// A context of the mapping on both sides.
+pub(crate) struct Level {
+    pub(crate) old: Rows,
+    pub(crate) new: Rows,
+    pub(crate) old_table: Table,
+    pub(crate) new_table: Table,
+    pub(crate) pairs: Vec<Pair>,
+    /// JSONata of the rows in the new records, if it is another.
+    pub(crate) moved: Option<String>,
+    pub(crate) lost: bool,
+}
+
+impl Level {
+    pub(crate) fn root(old: &[&Value], new: &[&Value], ingredients: Ingredients) -> Self {
+        let (old, new) = (Rows::records(old), Rows::records(new));
+        let old_table = Table::of(&old.refs(), false);
+        let new_table = Table::of(&new.refs(), ingredients.structure);
+        let pairs = if ingredients.overlap { join(&old_table, &new_table) } else { Vec::new() };
+        Self { old, new, old_table, new_table, pairs, moved: None, lost: false }
+    }
+
+    /// The level of a context within `around`; finds its rows where they are now.
+    pub(crate) fn within(
+        around: &Self,
+        context: &Context,
+        fields: &[FieldPath],
+        sides: (&[&Value], &[&Value]),
+        evaluator: &Evaluator,
+        ingredients: Ingredients,
+    ) -> Self {
+        let (old_records, new_records) = sides;
+        let old = around.old.within(&context.text, old_records, evaluator);
+        let old_table = Table::of(&old.refs(), false);
+        let kept = around.new.within(&context.text, new_records, evaluator);
+        let has_objects = old.values.iter().any(Value::is_object);
+        let mut chosen = (kept, None);
+        let covered = coverage(&Table::of(&chosen.0.refs(), false), fields);
+        let kept_serves = !chosen.0.values.is_empty() && (covered >= 0.34 || !has_objects);
+        if !kept_serves && has_objects && ingredients.structure && !around.lost {
+            let name = context.path.as_ref().map(|path| path.last_key().to_owned()).unwrap_or_default();
+            let many = old.values.len() > around.old.values.len();
+            let mut best = if chosen.0.values.is_empty() { 0.3 } else { covered + 0.6 };
+            for place in row_places(&around.new.refs()) {
+                let mut rows = Rows::default();
+                for (index, parent) in around.new.values.iter().enumerate() {
+                    for row in place.rows(parent) {
+                        rows.push(row.clone(), around.new.record[index], index);
+                    }
+                }
+                let table = Table::of(&rows.refs(), false);
+                let joined = if ingredients.overlap { join(&old_table, &table).len() } else { 0 };
+                let shared = joined as f64 / rows.values.len().max(1) as f64;
+                let named = if likeness(place.path.last_key(), &name) >= Likeness::Close { 0.2 } else { 0.0 };
+                let several = if many == (rows.values.len() > around.new.values.len()) { 0.15 } else { 0.0 };
+                let depth = place.path.steps.len() as f64 * 0.01;
+                let score =
+                    coverage(&table, fields) + 2.0 * shared + f64::from(u8::from(joined > 0)) + named + several - depth;
+                if score > best {
+                    best = score;
+                    chosen = (rows, Some(place.render()));
+                }
+            }
+        }
+        let (new, moved) = chosen;
+        let moved = moved.filter(|moved| *moved != context.text);
+        let lost = new.values.is_empty() && !old.values.is_empty();
+        let surroundings: Vec<&Value> = new.record.iter().map(|record| new_records[*record]).collect();
+        let mut new_table = Table::of(&new.refs(), ingredients.structure);
+        if ingredients.structure {
+            new_table = new_table.with_surroundings(&surroundings);
+        }
+        let old_surroundings: Vec<&Value> = old.record.iter().map(|record| old_records[*record]).collect();
+        let old_table = old_table.with_surroundings(&old_surroundings);
+        let pairs = if ingredients.overlap { join(&old_table, &new_table) } else { Vec::new() };
+        Self { old, new, old_table, new_table, pairs, moved, lost }
+    }
+
+    pub(crate) fn fresh(&self) -> impl Iterator<Item = &Pair> {
+        self.pairs.iter().filter(|pair| pair.fresh)
+    }
+}
+
+/// Carries what is known of rows to the rows around them and from there to those beside them. `parents` names the level
+/// around each level.
+pub(crate) fn link(levels: &mut [Level], parents: &[Option<usize>]) {
+    for inner in (1..levels.len()).rev() {
+        let Some(around) = parents[inner] else { continue };
+        let beside = beside(&levels[inner]);
+        levels[inner].pairs.extend(beside);
+        for pair in outward(&levels[inner]) {
+            let known = levels[around].pairs.iter().any(|other| other.new == pair.new);
+            if !known {
+                levels[around].pairs.push(pair);
+            }
+        }
+    }
+    for inner in 1..levels.len() {
+        let Some(around) = parents[inner] else { continue };
+        let pairs = in_order(&levels[around], &levels[inner]);
+        levels[inner].pairs.extend(pairs);
+    }
+}
+
+/// Beside rows that are the same, one rare value is enough to know another row.
+fn beside(level: &Level) -> Vec<Pair> {
+    let mut done: Vec<(usize, usize)> = Vec::new();
+    let mut found = Vec::new();
+    for pair in &level.pairs {
+        let (old, new) = (level.old.parent[pair.old], level.new.parent[pair.new]);
+        if done.contains(&(old, new)) || done.len() > 100 {
+            continue;
+        }
+        done.push((old, new));
+        let free = |rows: Vec<usize>, taken: &dyn Fn(usize) -> bool| -> Vec<usize> {
+            rows.into_iter().filter(|row| !taken(*row)).collect()
+        };
+        let olds = free(level.old.children_of(old), &|row| level.pairs.iter().any(|pair| pair.old == row));
+        let news = free(level.new.children_of(new), &|row| level.pairs.iter().any(|pair| pair.new == row));
+        if olds.is_empty() || news.is_empty() {
+            continue;
+        }
+        let joined = join_within((&level.old_table, &olds), (&level.new_table, &news));
+        found.extend(joined.into_iter().map(|(old, new)| Pair { old, new, fresh: pair.fresh }));
+    }
+    found
+}
+
+/// Rows around that hold the same number of rows, of which some are the same and none are elsewhere.
+fn outward(level: &Level) -> Vec<Pair> {
+    let mut found: Vec<Pair> = Vec::new();
+    for pair in &level.pairs {
+        let (old, new) = (level.old.parent[pair.old], level.new.parent[pair.new]);
+        if found.iter().any(|other| other.new == new) {
+            continue;
+        }
+        let of_new = level.pairs.iter().filter(|other| level.new.parent[other.new] == new);
+        let alone = of_new.clone().all(|other| level.old.parent[other.old] == old);
+        let (olds, news) = (level.old.children_of(old).len(), level.new.children_of(new).len());
+        if alone && olds == news && of_new.count() * 2 >= news {
+            found.push(Pair { old, new, fresh: pair.fresh });
+        }
+    }
+    found
+}
+
+/// Rows of two parents that are the same and have as many rows, none of them elsewhere, are paired in order.
+fn in_order(around: &Level, level: &Level) -> Vec<Pair> {
+    let mut pairs = Vec::new();
+    for outer in &around.pairs {
+        let (olds, news) = (level.old.children_of(outer.old), level.new.children_of(outer.new));
+        if olds.is_empty() || olds.len() != news.len() {
+            continue;
+        }
+        let place = |rows: &[usize], row: usize| rows.iter().position(|other| *other == row);
+        let agrees = level
+            .pairs
+            .iter()
+            .filter(|pair| news.contains(&pair.new))
+            .all(|pair| place(&olds, pair.old).is_some_and(|at| place(&news, pair.new) == Some(at)));
+        if agrees {
+            let fresh = outer.fresh;
+            let paired = olds.iter().zip(&news).map(|(old, new)| Pair { old: *old, new: *new, fresh });
+            pairs.extend(paired.filter(|pair| !level.pairs.iter().any(|other| other.new == pair.new)));
+        }
+    }
+    pairs
+}
+
+/// Share of the fields that the rows have, under the same name.
+fn coverage(table: &Table, fields: &[FieldPath]) -> f64 {
+    if fields.is_empty() || table.rows() == 0 {
+        return 0.0;
+    }
+    let has = |field: &FieldPath| {
+        let same = table.get(field).is_some();
+        let below = table.columns.iter().any(|column| column.path.steps.starts_with(&field.steps));
+        if same || below {
+            return 1.0;
+        }
+        let named = table.columns.iter().any(|column| {
+            column.path.steps.len() <= field.steps.len()
+                && likeness(column.path.last_key(), field.last_key()) == Likeness::Same
+        });
+        if named { 0.8 } else { 0.0 }
+    };
+    fields.iter().map(has).sum::<f64>() / fields.len() as f64
+}

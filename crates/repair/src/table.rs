@@ -1,0 +1,334 @@
+//! Rows as columns: every path of every row, with the values it has, in the way JSONata would give them.
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value};
+
+use crate::path::{FieldPath, Literal, Step};
+
+/// What is looked at of very large inputs. Beyond, fields are not candidates; proof still runs over all records.
+const MOST_ROWS: usize = 300;
+const MOST_COLUMNS: usize = 8_000;
+const DEEPEST: usize = 24;
+const MOST_SELECTED: usize = 600;
+/// A field whose values name the items of an array has no more values than this.
+const MOST_SELECTOR_VALUES: usize = 40;
+
+pub(crate) struct Column {
+    pub(crate) path: FieldPath,
+    /// One per row; absent is `None`.
+    pub(crate) cells: Vec<Option<Value>>,
+}
+
+#[derive(Default)]
+pub(crate) struct Table {
+    pub(crate) columns: Vec<Column>,
+    by_path: HashMap<FieldPath, usize>,
+    rows: usize,
+}
+
+impl Table {
+    /// Columns of `rows`; with `selectors`, also what stands in arrays at a place or behind a field with a value.
+    pub(crate) fn of(rows: &[&Value], selectors: bool) -> Self {
+        let rows = &rows[..rows.len().min(MOST_ROWS)];
+        let mut table = Self { rows: rows.len(), ..Self::default() };
+        for (row, value) in rows.iter().enumerate() {
+            table.note(row, value, &mut Vec::new(), false, 0);
+        }
+        if selectors {
+            table.select(rows);
+        }
+        table
+    }
+
+    /// Adds the fields around the rows: those of their records that stand in no array.
+    pub(crate) fn with_surroundings(mut self, records: &[&Value]) -> Self {
+        let mut around = Self { rows: self.rows, ..Self::default() };
+        for (row, record) in records.iter().take(self.rows).enumerate() {
+            around.note_surroundings(row, record, &mut Vec::new(), 0);
+        }
+        for mut column in around.columns {
+            // What only repeats the row itself is not around it.
+            let tail = column.path.last_key().to_owned();
+            let repeats = |own: &Column| own.path.last_key() == tail && own.cells == column.cells;
+            if self.columns.iter().any(repeats) {
+                continue;
+            }
+            column.path.root = true;
+            self.by_path.insert(column.path.clone(), self.columns.len());
+            self.columns.push(column);
+        }
+        self
+    }
+
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    pub(crate) fn get(&self, path: &FieldPath) -> Option<&Column> {
+        self.by_path.get(path).map(|index| &self.columns[*index])
+    }
+
+    fn column(&mut self, steps: &[Step]) -> Option<&mut Column> {
+        let path = FieldPath { root: false, steps: steps.to_vec() };
+        let index = match self.by_path.get(&path) {
+            Some(index) => *index,
+            None if self.columns.len() >= MOST_COLUMNS => return None,
+            None => {
+                self.by_path.insert(path.clone(), self.columns.len());
+                self.columns.push(Column { path, cells: vec![None; self.rows] });
+                self.columns.len() - 1
+            }
+        };
+        Some(&mut self.columns[index])
+    }
+
+    fn put(&mut self, row: usize, steps: &[Step], value: &Value, within_array: bool) {
+        let Some(column) = self.column(steps) else { return };
+        let cell = &mut column.cells[row];
+        match cell {
+            None => *cell = Some(value.clone()),
+            Some(Value::Array(items)) if within_array => items.push(value.clone()),
+            Some(first) if within_array => *first = Value::Array(vec![first.clone(), value.clone()]),
+            Some(_) => {}
+        }
+    }
+
+    fn note(&mut self, row: usize, value: &Value, steps: &mut Vec<Step>, within_array: bool, depth: usize) {
+        if depth > DEEPEST {
+            return;
+        }
+        match value {
+            Value::Object(fields) => {
+                for (key, value) in fields {
+                    steps.push(Step::Key(key.clone()));
+                    self.note(row, value, steps, within_array, depth + 1);
+                    steps.pop();
+                }
+            }
+            Value::Array(items) if items.is_empty() => self.put(row, steps, value, within_array),
+            Value::Array(items) => {
+                for item in items.iter().take(1_000) {
+                    self.note(row, item, steps, true, depth + 1);
+                }
+            }
+            value => self.put(row, steps, value, within_array),
+        }
+    }
+
+    fn note_surroundings(&mut self, row: usize, value: &Value, steps: &mut Vec<Step>, depth: usize) {
+        match value {
+            Value::Object(fields) if depth < 6 => {
+                for (key, value) in fields {
+                    steps.push(Step::Key(key.clone()));
+                    self.note_surroundings(row, value, steps, depth + 1);
+                    steps.pop();
+                }
+            }
+            Value::Object(_) | Value::Array(_) => {}
+            value => self.put(row, steps, value, false),
+        }
+    }
+
+    /// Columns for items of arrays that a field names, and for first and last items.
+    fn select(&mut self, rows: &[&Value]) {
+        let mut arrays: Vec<Vec<Step>> = Vec::new();
+        for row in rows {
+            find_arrays(row, &mut Vec::new(), &mut arrays, 0);
+        }
+        for array in arrays {
+            let path = FieldPath { root: false, steps: array };
+            let keys = path.keys().into_iter().map(str::to_owned).collect::<Vec<_>>();
+            let instances: Vec<&[Value]> = rows.iter().map(|row| items_at(row, &keys)).collect();
+            for place in [0, -1] {
+                let mut prefix = path.steps.clone();
+                prefix.push(Step::At(place));
+                for (row, items) in instances.iter().enumerate() {
+                    let item = if place == 0 { items.first() } else { items.last() };
+                    if let Some(item) = item {
+                        self.note(row, item, &mut prefix.clone(), false, 0);
+                    }
+                }
+            }
+            self.select_named(&path, &instances);
+        }
+    }
+
+    fn select_named(&mut self, path: &FieldPath, instances: &[&[Value]]) {
+        let mut selectors: HashMap<Vec<String>, Vec<Literal>> = HashMap::new();
+        let mut order: Vec<Vec<String>> = Vec::new();
+        for item in instances.iter().flat_map(|items| items.iter()) {
+            named_fields(item, &mut Vec::new(), &mut |key, literal| {
+                if !selectors.contains_key(key) {
+                    order.push(key.to_vec());
+                }
+                let literals = selectors.entry(key.to_vec()).or_default();
+                if !literals.contains(&literal) && literals.len() <= MOST_SELECTOR_VALUES {
+                    literals.push(literal);
+                }
+            });
+        }
+        let mut added = 0;
+        for key in order {
+            let literals = selectors.remove(&key).unwrap_or_default();
+            if literals.len() > MOST_SELECTOR_VALUES {
+                continue;
+            }
+            for literal in literals {
+                let matches = |item: &&Value| literal_at(item, &key).as_ref() == Some(&literal);
+                let most = instances.iter().map(|items| items.iter().filter(matches).count()).max().unwrap_or(0);
+                if most != 1 || literal == Literal::Flag(false) || added > MOST_SELECTED {
+                    continue;
+                }
+                added += 1;
+                let mut prefix = path.steps.clone();
+                prefix.push(Step::Where(key.clone(), literal.clone()));
+                for (row, items) in instances.iter().enumerate() {
+                    if let Some(item) = items.iter().find(matches) {
+                        self.note(row, item, &mut prefix.clone(), false, 0);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Arrays of objects, or of values, that stand in no other array.
+fn find_arrays(value: &Value, steps: &mut Vec<Step>, arrays: &mut Vec<Vec<Step>>, depth: usize) {
+    match value {
+        Value::Object(fields) if depth < 8 => {
+            for (key, value) in fields {
+                steps.push(Step::Key(key.clone()));
+                find_arrays(value, steps, arrays, depth + 1);
+                steps.pop();
+            }
+        }
+        Value::Array(_) if arrays.len() < 60 && !arrays.contains(steps) => arrays.push(steps.clone()),
+        _ => {}
+    }
+}
+
+fn items_at<'a>(row: &'a Value, keys: &[String]) -> &'a [Value] {
+    let mut value = row;
+    for key in keys {
+        match value.get(key) {
+            Some(inner) => value = inner,
+            None => return &[],
+        }
+    }
+    value.as_array().map_or(&[], |items| &items[..items.len().min(500)])
+}
+
+fn named_fields(item: &Value, key: &mut Vec<String>, found: &mut impl FnMut(&[String], Literal)) {
+    let Value::Object(fields) = item else { return };
+    for (name, value) in fields.iter().take(40) {
+        key.push(name.clone());
+        if let Some(literal) = Literal::of(value) {
+            found(key, literal);
+        } else if value.is_object() && key.len() < 2 {
+            named_fields(value, key, found);
+        }
+        key.pop();
+    }
+}
+
+fn literal_at(item: &Value, key: &[String]) -> Option<Literal> {
+    let mut value = item;
+    for name in key {
+        value = value.get(name)?;
+    }
+    Literal::of(value)
+}
+
+/// A place where rows may stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RowPlace {
+    pub(crate) path: FieldPath,
+    /// The rows are the fields of an object, under keys that are data.
+    pub(crate) keyed: bool,
+}
+
+impl RowPlace {
+    pub(crate) fn rows<'a>(&self, parent: &'a Value) -> Vec<&'a Value> {
+        let mut found = Vec::new();
+        descend(parent, &self.path.keys(), &mut found);
+        if self.keyed {
+            return found.iter().filter_map(|value| value.as_object()).flat_map(Map::values).collect();
+        }
+        found
+    }
+
+    pub(crate) fn render(&self) -> String {
+        let path = self.path.render("");
+        if self.keyed { format!("{path}.*") } else { path }
+    }
+}
+
+/// What a path of names gives, arrays walked through.
+pub(crate) fn descend<'a>(value: &'a Value, keys: &[&str], found: &mut Vec<&'a Value>) {
+    match (value, keys) {
+        (Value::Array(items), _) => items.iter().for_each(|item| descend(item, keys, found)),
+        (Value::Object(fields), [key, rest @ ..]) => {
+            if let Some(inner) = fields.get(*key) {
+                descend(inner, rest, found);
+            }
+        }
+        (Value::Object(_), []) => found.push(value),
+        _ => {}
+    }
+}
+
+/// Places of objects below `parents`: arrays of objects, single objects, objects keyed by data.
+pub(crate) fn row_places(parents: &[&Value]) -> Vec<RowPlace> {
+    let mut places = Vec::new();
+    for parent in parents.iter().take(20) {
+        note_places(parent, &mut Vec::new(), &mut places, 0);
+    }
+    places
+}
+
+fn note_places(value: &Value, steps: &mut Vec<Step>, places: &mut Vec<RowPlace>, depth: usize) {
+    if depth > 8 || places.len() > 200 {
+        return;
+    }
+    let mut note = |keyed: bool| {
+        let place = RowPlace { path: FieldPath { root: false, steps: steps.clone() }, keyed };
+        if !places.contains(&place) {
+            places.push(place);
+        }
+    };
+    match value {
+        Value::Object(fields) => {
+            note(false);
+            if is_keyed_by_data(fields) {
+                note(true);
+            }
+            for (key, value) in fields.iter().take(200) {
+                steps.push(Step::Key(key.clone()));
+                note_places(value, steps, places, depth + 1);
+                steps.pop();
+            }
+        }
+        Value::Array(items) => {
+            for item in items.iter().take(3) {
+                note_places(item, steps, places, depth + 1);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Whether the fields are rows under keys that are data: all objects, most of whose fields they have in common.
+fn is_keyed_by_data(fields: &Map<String, Value>) -> bool {
+    let rows: Vec<_> = fields.values().filter_map(Value::as_object).collect();
+    if rows.is_empty() || rows.len() != fields.len() {
+        return false;
+    }
+    let first = rows[0];
+    let digits = fields.keys().all(|key| key.bytes().any(|byte| byte.is_ascii_digit()));
+    let alike = |row: &&Map<String, Value>| {
+        let common = row.keys().filter(|key| first.contains_key(*key)).count();
+        common * 3 >= row.len().max(first.len()) * 2
+    };
+    first.len() >= 2 && rows.iter().all(alike) && (rows.len() >= 2 || digits)
+}

@@ -1,0 +1,452 @@
+//! Random sources, random mappings of them, random drifts; what is right is known, because it is made from the entities.
+
+use prunella_repair::{Case, Sample};
+use serde_json::{Map, Value, json};
+
+/// SplitMix64: small, seeded, the same everywhere.
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    pub(crate) fn below(&mut self, n: usize) -> usize {
+        (self.next() % n.max(1) as u64) as usize
+    }
+
+    pub(crate) fn chance(&mut self, percent: usize) -> bool {
+        self.below(100) < percent
+    }
+
+    pub(crate) fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
+        &from[self.below(from.len())]
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Id,
+    Person,
+    Email,
+    Price,
+    Count,
+    Moment,
+    Day,
+    Status,
+    Flag,
+    City,
+    Note,
+    Tags,
+}
+
+const KINDS: [Kind; 11] = [
+    Kind::Person,
+    Kind::Email,
+    Kind::Price,
+    Kind::Count,
+    Kind::Moment,
+    Kind::Day,
+    Kind::Status,
+    Kind::Flag,
+    Kind::City,
+    Kind::Note,
+    Kind::Tags,
+];
+
+const STATES: [&str; 4] = ["open", "paid", "held", "closed"];
+const CITIES: [&str; 6] = ["Hamburg", "Oslo", "Porto", "Graz", "Lyon", "Kyoto"];
+const FIRST: [&str; 8] = ["Mei", "Kofi", "Ewa", "Liam", "Priya", "Noah", "Ingrid", "Tomas"];
+const LAST: [&str; 8] = ["Novak", "Chen", "Patel", "Weber", "Okafor", "Rossi", "Silva", "Haddad"];
+const WORDS: [&str; 10] = ["sync", "login", "cache", "report", "label", "tax", "user", "page", "invoice", "index"];
+
+fn names_of(kind: Kind) -> &'static [&'static str] {
+    match kind {
+        Kind::Id => &["id", "order_id", "reference", "uid"],
+        Kind::Person => &["name", "customer_name", "contact", "owner"],
+        Kind::Email => &["email", "mail", "email_address"],
+        Kind::Price => &["price", "total", "amount", "net_amount", "fee"],
+        Kind::Count => &["count", "quantity", "stock", "views"],
+        Kind::Moment => &["created_at", "updated_at", "published_at", "seen_at"],
+        Kind::Day => &["due_date", "start_date", "end_date", "birthday"],
+        Kind::Status => &["status", "state", "phase"],
+        Kind::Flag => &["active", "paid", "is_private", "archived"],
+        Kind::City => &["city", "town", "place"],
+        Kind::Note => &["note", "comment", "description"],
+        Kind::Tags => &["tags", "labels", "categories"],
+    }
+}
+
+fn fresh_value(kind: Kind, random: &mut Random) -> Value {
+    match kind {
+        Kind::Id => json!(format!("{:010x}", random.next() % (1 << 40))),
+        Kind::Person => json!(format!("{} {}", random.pick(&FIRST), random.pick(&LAST))),
+        Kind::Email => {
+            json!(
+                format!("{}.{}{}@example.org", random.pick(&FIRST), random.pick(&LAST), random.below(1000))
+                    .to_lowercase()
+            )
+        }
+        Kind::Price => json!((random.below(90_000) + 100) as f64 / 100.0),
+        Kind::Count => json!(random.below(5_000)),
+        Kind::Moment => json!(format!(
+            "202{}-{:02}-{:02}T{:02}:{:02}:{:02}Z",
+            random.below(5),
+            1 + random.below(12),
+            1 + random.below(28),
+            random.below(24),
+            random.below(60),
+            random.below(60)
+        )),
+        Kind::Day => json!(format!("202{}-{:02}-{:02}", random.below(5), 1 + random.below(12), 1 + random.below(28))),
+        Kind::Status => json!(random.pick(&STATES)),
+        Kind::Flag => json!(random.chance(50)),
+        Kind::City => json!(random.pick(&CITIES)),
+        Kind::Note => {
+            let count = 3 + random.below(4);
+            json!((0..count).map(|_| *random.pick(&WORDS)).collect::<Vec<_>>().join(" "))
+        }
+        Kind::Tags => {
+            let count = 1 + random.below(3);
+            json!((0..count).map(|_| format!("{}{}", random.pick(&WORDS), random.below(20))).collect::<Vec<_>>())
+        }
+    }
+}
+
+/// How a value is written by the source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    Plain,
+    Text,
+    Cents,
+    Epoch,
+    Dotted,
+    Code,
+    Yes,
+    Upper,
+    Prefixed,
+    Halves,
+    Listed,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Field {
+    pub(crate) kind: Kind,
+    pub(crate) path: Vec<String>,
+    pub(crate) form: Form,
+    pub(crate) optional: bool,
+    /// Read by the mapping under this name.
+    pub(crate) output: Option<String>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Source {
+    pub(crate) fields: Vec<Field>,
+    /// Objects around the record.
+    pub(crate) envelope: Vec<String>,
+    /// The records stand in a list of this name.
+    pub(crate) list: Option<String>,
+}
+
+pub(crate) type Entity = Vec<Option<Value>>;
+
+impl Source {
+    pub(crate) fn random(random: &mut Random) -> Self {
+        let mut fields = vec![Field {
+            kind: Kind::Id,
+            path: vec![(*random.pick(names_of(Kind::Id))).to_owned()],
+            form: Form::Plain,
+            optional: false,
+            output: Some("key".to_owned()),
+        }];
+        let count = 4 + random.below(5);
+        for index in 0..count {
+            let kind = *random.pick(&KINDS);
+            let name = (*random.pick(names_of(kind))).to_owned();
+            if fields.iter().any(|field: &Field| field.path.last() == Some(&name)) {
+                continue;
+            }
+            let group = random.chance(30).then(|| (*random.pick(&["details", "info", "meta"])).to_owned());
+            let path = group.into_iter().chain([name]).collect();
+            let optional = kind != Kind::Flag && kind != Kind::Tags && random.chance(20);
+            let output = (index < 3 || random.chance(70)).then(|| format!("out{index}"));
+            fields.push(Field { kind, path, form: Form::Plain, optional, output });
+        }
+        let list = random.chance(30).then(|| (*random.pick(&["items", "orders", "rows"])).to_owned());
+        Self { fields, envelope: Vec::new(), list }
+    }
+
+    pub(crate) fn entity(&self, random: &mut Random) -> Entity {
+        let value = |field: &Field| {
+            let absent = field.optional && random.chance(25);
+            let value = fresh_value(field.kind, random);
+            (!absent).then_some(value)
+        };
+        self.fields.iter().map(value).collect()
+    }
+
+    pub(crate) fn row(&self, entity: &Entity) -> Value {
+        let mut row = Map::new();
+        for (field, value) in self.fields.iter().zip(entity) {
+            if let Some(value) = value {
+                for (path, value) in written(field, value) {
+                    put(&mut row, &path, value);
+                }
+            }
+        }
+        Value::Object(row)
+    }
+
+    /// Entities as records: one each, or pages of three.
+    pub(crate) fn records(&self, entities: &[Entity]) -> Vec<Value> {
+        let wrap = |value: Value| self.envelope.iter().rev().fold(value, |value, key| json!({ key: value }));
+        match &self.list {
+            None => entities.iter().map(|entity| wrap(self.row(entity))).collect(),
+            Some(list) => entities
+                .chunks(3)
+                .map(|page| {
+                    let rows: Vec<Value> = page.iter().map(|entity| self.row(entity)).collect();
+                    wrap(json!({ list: rows, "page_size": 3 }))
+                })
+                .collect(),
+        }
+    }
+
+    /// What the mapping is to give, whatever the source looks like.
+    pub(crate) fn outputs(&self, entities: &[Entity]) -> Vec<Value> {
+        let output = |entity: &Entity| {
+            let mut output = Map::new();
+            for (field, value) in self.fields.iter().zip(entity) {
+                let Some(name) = &field.output else { continue };
+                match (field.kind, value) {
+                    (_, Some(value)) => {
+                        output.insert(name.clone(), value.clone());
+                    }
+                    (_, None) => {
+                        output.insert(name.clone(), Value::Null);
+                    }
+                }
+            }
+            Value::Object(output)
+        };
+        match &self.list {
+            None => entities.iter().map(output).collect(),
+            Some(_) => entities.chunks(3).map(|page| page.iter().map(output).collect::<Vec<_>>().into()).collect(),
+        }
+    }
+
+    pub(crate) fn mapping(&self) -> String {
+        let leaf = |field: &Field| {
+            let name = field.output.as_ref()?;
+            let path = field.path.join(".");
+            let text = match (field.kind, field.optional) {
+                (Kind::Tags, _) => format!("[{path}]"),
+                (_, true) => format!("$exists({path}) ? {path} : null"),
+                _ => path,
+            };
+            Some(format!("  \"{name}\": {text}"))
+        };
+        let object = format!("{{\n{}\n}}", self.fields.iter().filter_map(leaf).collect::<Vec<_>>().join(",\n"));
+        match &self.list {
+            None => object,
+            Some(list) => format!("[{list}.{object}]"),
+        }
+    }
+
+    pub(crate) fn schema(&self) -> Value {
+        let mut properties = Map::new();
+        let mut required = Vec::new();
+        for field in &self.fields {
+            let Some(name) = &field.output else { continue };
+            let kind = match field.kind {
+                Kind::Price | Kind::Count => "number",
+                Kind::Flag => "boolean",
+                Kind::Tags => "array",
+                _ => "string",
+            };
+            properties.insert(
+                name.clone(),
+                if field.optional { json!({ "type": [kind, "null"] }) } else { json!({ "type": kind }) },
+            );
+            required.push(name.clone());
+        }
+        let object = json!({ "type": "object", "properties": properties, "required": required });
+        if self.list.is_some() { json!({ "type": "array", "items": object }) } else { object }
+    }
+}
+
+fn put(row: &mut Map<String, Value>, path: &[String], value: Value) {
+    match path {
+        [] => {}
+        [last] => {
+            row.insert(last.clone(), value);
+        }
+        [first, rest @ ..] => {
+            let inner = row.entry(first.clone()).or_insert_with(|| json!({}));
+            if let Value::Object(inner) = inner {
+                put(inner, rest, value);
+            }
+        }
+    }
+}
+
+fn written(field: &Field, value: &Value) -> Vec<(Vec<String>, Value)> {
+    let path = field.path.clone();
+    let new = match field.form {
+        Form::Plain => value.clone(),
+        Form::Text => match value {
+            Value::String(_) => value.clone(),
+            value => json!(value.to_string()),
+        },
+        Form::Cents => json!((value.as_f64().unwrap_or_default() * 100.0).round() as i64),
+        Form::Epoch => {
+            let moment: jiff::Timestamp = value.as_str().unwrap_or_default().parse().expect("a moment");
+            json!(moment.as_second())
+        }
+        Form::Dotted => {
+            let text = value.as_str().unwrap_or_default();
+            json!(format!("{}.{}.{}", &text[8..10], &text[5..7], &text[..4]))
+        }
+        Form::Code => json!(1 + STATES.iter().position(|state| Some(*state) == value.as_str()).unwrap_or_default()),
+        Form::Yes => json!(if value == &Value::Bool(true) { "Y" } else { "N" }),
+        Form::Upper => json!(value.as_str().unwrap_or_default().to_uppercase()),
+        Form::Prefixed => json!(format!("ord_{}", value.as_str().unwrap_or_default())),
+        Form::Halves => {
+            let (first, last) = value.as_str().unwrap_or_default().split_once(' ').unwrap_or_default();
+            let mut parent = path.clone();
+            parent.pop();
+            let with = |name: &str| parent.iter().cloned().chain([name.to_owned()]).collect::<Vec<_>>();
+            return vec![(with("first_name"), json!(first)), (with("last_name"), json!(last))];
+        }
+        Form::Listed => json!([{ "value": value, "primary": true }]),
+    };
+    vec![(path, new)]
+}
+
+/// Changes the source in one way; gives its name, or nothing if there was nothing to change.
+pub(crate) fn drift(source: &mut Source, random: &mut Random) -> Option<&'static str> {
+    let read: Vec<usize> = (0..source.fields.len()).filter(|index| source.fields[*index].output.is_some()).collect();
+    let index = *random.pick(&read);
+    let taken: Vec<String> = source.fields.iter().filter_map(|field| field.path.last().cloned()).collect();
+    let field = &mut source.fields[index];
+    let plain = field.form == Form::Plain;
+    Some(match random.below(10) {
+        0 => {
+            let name = (*random.pick(names_of(field.kind))).to_owned();
+            let name = if taken.contains(&name) { format!("fld{:06x}", random.below(1 << 24)) } else { name };
+            *field.path.last_mut()? = name;
+            "rename"
+        }
+        1 => {
+            for field in &mut source.fields {
+                if let Some(last) = field.path.last_mut() {
+                    *last = camel(last);
+                }
+            }
+            "camel case"
+        }
+        2 => {
+            let name = field.path.last()?.clone();
+            let group = if field.path.len() > 1 { None } else { Some("attributes".to_owned()) };
+            field.path = group.into_iter().chain([name]).collect();
+            "move"
+        }
+        3 => {
+            source.envelope.push((*random.pick(&["data", "result", "response"])).to_owned());
+            "wrap"
+        }
+        4 => {
+            let list = source.list.as_mut()?;
+            "entries".clone_into(list);
+            "rename list"
+        }
+        5 if plain => {
+            field.form = match field.kind {
+                Kind::Price | Kind::Count => Form::Text,
+                Kind::Id => Form::Prefixed,
+                Kind::City => Form::Upper,
+                Kind::Flag => Form::Yes,
+                _ => return None,
+            };
+            if field.form == Form::Upper {
+                // Capital letters cannot be undone without a list of names.
+                field.form = Form::Listed;
+            }
+            "cast"
+        }
+        6 if plain => {
+            field.form = match field.kind {
+                Kind::Price => Form::Cents,
+                Kind::Moment => Form::Epoch,
+                Kind::Day => Form::Dotted,
+                _ => return None,
+            };
+            "unit"
+        }
+        7 if plain && field.kind == Kind::Status => {
+            field.form = Form::Code;
+            "recode"
+        }
+        8 if plain && field.kind == Kind::Person => {
+            field.form = Form::Halves;
+            "split"
+        }
+        9 if plain && matches!(field.kind, Kind::Email | Kind::City) => {
+            field.form = Form::Listed;
+            "list"
+        }
+        _ => return None,
+    })
+}
+
+fn camel(name: &str) -> String {
+    let mut parts = name.split('_');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |name, part| {
+        let mut chars = part.chars();
+        let head: String = chars.next().into_iter().flat_map(char::to_uppercase).collect();
+        name + &head + chars.as_str()
+    })
+}
+
+/// A case with its truth: records the repairer never saw, and what is right for them.
+pub(crate) struct Trial {
+    pub(crate) case: Case,
+    pub(crate) drifts: Vec<&'static str>,
+    pub(crate) fresh: Vec<(Value, Value)>,
+}
+
+/// `overlap` entities are on both sides.
+pub(crate) fn trial(seed: u64, drifts: usize, overlap: usize) -> Trial {
+    let mut random = Random(seed);
+    let old = Source::random(&mut random);
+    let mut new = old.clone();
+    let mut names = Vec::new();
+    while names.len() < drifts {
+        names.extend(drift(&mut new, &mut random));
+    }
+    // Fields nobody asked for, of kinds that can be mistaken for others.
+    for index in 0..random.below(4) {
+        let kind = *random.pick(&KINDS);
+        let path = vec![format!("{}_{}", random.pick(names_of(kind)), ["x", "alt", "v2", "ext"][index])];
+        new.fields.push(Field { kind, path, form: Form::Plain, optional: false, output: None });
+    }
+    let before: Vec<Entity> = (0..18).map(|_| old.entity(&mut random)).collect();
+    let extend = |entity: &Entity, random: &mut Random| -> Entity {
+        let extra = new.fields[old.fields.len()..].iter().map(|field| Some(fresh_value(field.kind, random)));
+        entity.iter().cloned().chain(extra.collect::<Vec<_>>()).collect()
+    };
+    let mut after: Vec<Entity> = before.iter().take(overlap).map(|entity| extend(entity, &mut random)).collect();
+    after.extend((0..9).map(|_| new.entity(&mut random)));
+    let fresh: Vec<Entity> = (0..15).map(|_| new.entity(&mut random)).collect();
+    let remembered = old.records(&before).into_iter().zip(old.outputs(&before));
+    let remembered = remembered.map(|(input, output)| Sample { input, output }).collect();
+    let failing = new.records(&after);
+    let case =
+        Case { id: format!("seed {seed}"), mapping: Some(old.mapping()), schema: old.schema(), remembered, failing };
+    Trial { case, drifts: names, fresh: new.records(&fresh).into_iter().zip(new.outputs(&fresh)).collect() }
+}
