@@ -19,7 +19,7 @@ use crate::rows::{Level, link};
 use crate::schema::FieldSchema;
 use crate::settings::Ingredients;
 use crate::syntax::{Leaf, Reading};
-use crate::table::Column;
+use crate::table::{Column, ROW_KEY};
 use crate::value::{Empty, empty_kind, equal, equal_options, is_empty};
 
 /// What became of a value that the mapping reads.
@@ -146,7 +146,7 @@ impl<'a> Solver<'a> {
         self.one_for_all(&seen, &mut resolutions);
         self.relax(&mut resolutions);
 
-        let mut edits = self.context_edits();
+        let mut edits = self.context_edits(&resolutions);
         edits.extend(self.atom_edits(&resolutions));
         let mut outcomes = Vec::new();
         for leaf in &self.reading.leaves {
@@ -237,7 +237,7 @@ impl<'a> Solver<'a> {
         if alive && self.outputs_agree(index, None) {
             return Some(Resolution::stays(Evidence::Kept { confirmed: agree + disagree }));
         }
-        match self.pick(index, seen, &known) {
+        match self.pick(index, seen, &known, alive && disagree > agree) {
             Pick::One(choice) => {
                 let support = choice.support;
                 let evidence =
@@ -261,7 +261,7 @@ impl<'a> Solver<'a> {
         }
     }
 
-    fn pick(&self, index: usize, seen: &Seen, known: &[(usize, Option<&Value>)]) -> Pick {
+    fn pick(&self, index: usize, seen: &Seen, known: &[(usize, Option<&Value>)], alive: bool) -> Pick {
         let atom = &self.reading.atoms[index];
         let level = &self.levels[atom.context];
         let names = self.names_of(index);
@@ -272,6 +272,7 @@ impl<'a> Solver<'a> {
             before: Some((&level.old_table, &seen.old)),
             old_path: atom.path.as_ref(),
             rarity: &Rarity::of(seen.old.iter().flatten()),
+            redefined: alive,
             selector: self.selector(atom.context),
             ingredients: self.ingredients,
         };
@@ -498,7 +499,7 @@ impl<'a> Solver<'a> {
             if let Some(choice) = &mut trial[index].choice {
                 choice.conversion = Conversion::Same;
             }
-            let edits: Vec<Edit> = self.context_edits().into_iter().chain(self.atom_edits(&trial)).collect();
+            let edits: Vec<Edit> = self.context_edits(&trial).into_iter().chain(self.atom_edits(&trial)).collect();
             let leaves = || self.reading.leaves.iter().filter(|leaf| leaf.atoms.contains(&index) && !leaf.outer);
             let serves = leaves().all(|leaf| {
                 let source = self.reading.source;
@@ -522,10 +523,15 @@ impl<'a> Solver<'a> {
         }
     }
 
-    fn context_edits(&self) -> Vec<Edit> {
+    fn context_edits(&self, resolutions: &[Resolution]) -> Vec<Edit> {
         let mut edits = Vec::new();
-        for (context, level) in self.reading.contexts.iter().zip(&self.levels) {
+        for (index, (context, level)) in self.reading.contexts.iter().zip(&self.levels).enumerate() {
             let Some(moved) = &level.moved else { continue };
+            let reads_key = self.reading.atoms.iter().zip(resolutions).any(|(atom, resolution)| {
+                let choice = resolution.choice.as_ref();
+                atom.context == index && choice.is_some_and(|choice| choice.path.last_key() == ROW_KEY)
+            });
+            let moved = level.moved_with_key.as_ref().filter(|_| reads_key).unwrap_or(moved);
             for (span, prefix) in &context.spans {
                 let text = if prefix.is_empty() || moved == "$" { moved.clone() } else { format!("{prefix}.{moved}") };
                 edits.push(Edit { span: *span, text });
@@ -642,6 +648,7 @@ impl<'a> Solver<'a> {
             before: Some((&level.old_table, old)),
             old_path: None,
             rarity: &Rarity::of(old.iter().flatten()),
+            redefined: false,
             selector: None,
             ingredients: self.ingredients,
         };
@@ -871,17 +878,19 @@ fn is_volatile(known: &[(usize, Option<&Value>)], seen: &Seen, agree: usize, dis
     if agree > 0 && agree * 2 >= disagree {
         return true;
     }
-    let mut near = 0;
+    let mut ratios: Vec<f64> = Vec::new();
     for (row, expected) in known {
         let now = seen.new[*row].as_ref();
         match (expected.and_then(Value::as_f64), now.and_then(Value::as_f64)) {
-            (Some(a), Some(b)) if a != 0.0 && (0.67..=1.5).contains(&(b / a)) => near += 1,
-            (Some(a), Some(b)) if a == b => near += 1,
+            (Some(a), Some(b)) if a == b => ratios.push(1.0),
+            (Some(a), Some(b)) if a != 0.0 && (0.3..=3.0).contains(&(b / a)) => ratios.push(b / a),
             (None, None) if is_empty(*expected) && is_empty(now) => {}
             _ => return false,
         }
     }
-    near > 0
+    // The same ratio everywhere is another unit, not another day.
+    let (low, high) = ratios.iter().fold((f64::MAX, f64::MIN), |(low, high), r| (low.min(*r), high.max(*r)));
+    ratios.len() >= 2 && high > low * 1.02
 }
 
 /// Path of the container of a value.
