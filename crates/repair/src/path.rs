@@ -45,10 +45,12 @@ impl FieldPath {
 
     /// The names on the way.
     pub fn keys(&self) -> Vec<&str> {
-        let key = |step| match step {
-            &Step::Key(ref key) => Some(key.as_str()),
-            _ => None,
-        };
+        fn key(step: &Step) -> Option<&str> {
+            match step {
+                Step::Key(key) => Some(key),
+                _ => None,
+            }
+        }
         self.steps.iter().filter_map(key).collect()
     }
 

@@ -125,6 +125,7 @@ pub(crate) struct Request<'a> {
 }
 
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "made and taken apart at once")]
 pub(crate) enum Pick {
     One(Choice),
     /// Several that cannot be told apart, the likeliest first.
@@ -188,7 +189,12 @@ pub(crate) fn pick(request: &Request<'_>, table: &Table) -> Pick {
     if !choices.iter().any(enough) {
         return Pick::None;
     }
-    choices.retain(enough);
+    // What only its name lifts above chance has every field for a rival that fits as well, whatever that one is called.
+    let by_name = !choices.iter().any(|choice| choice.support.bits - learned(choice) >= 6.0 + chance);
+    choices.retain(|choice| {
+        let fits_as_it_is = choice.conversion == Conversion::Same && !choice.path.is_positional();
+        enough(choice) || (by_name && fits_as_it_is && choice.path.literal().is_none())
+    });
     if !request.ingredients.ambiguity {
         return Pick::One(choices.swap_remove(0));
     }

@@ -22,6 +22,9 @@ use crate::syntax::{Leaf, Reading};
 use crate::table::{Column, ROW_KEY};
 use crate::value::{Empty, empty_kind, equal, equal_options, is_empty};
 
+/// A value per row; absent is `None`.
+type Values = Vec<Option<Value>>;
+
 /// What became of a value that the mapping reads.
 #[derive(Debug, Clone)]
 pub(crate) struct Resolution {
@@ -137,7 +140,7 @@ impl<'a> Solver<'a> {
     pub(crate) fn solve(&self) -> Solution {
         let seen: Vec<Seen> = self.reading.atoms.iter().map(|atom| self.see(atom.context, &atom.text)).collect();
         let mut resolutions: Vec<Option<Resolution>> =
-            (0..self.reading.atoms.len()).map(|index| self.from_values(index, &seen[index])).collect();
+            (0..self.reading.atoms.len()).map(|index| self.by_values(index, &seen[index])).collect();
         named::resolve(self, &seen, &mut resolutions);
         self.containers(&seen, &mut resolutions);
         let mut resolutions: Vec<Resolution> =
@@ -205,7 +208,7 @@ impl<'a> Solver<'a> {
     }
 
     /// What known entities and unchanged places say about a value; `None` leaves it to names.
-    fn from_values(&self, index: usize, seen: &Seen) -> Option<Resolution> {
+    fn by_values(&self, index: usize, seen: &Seen) -> Option<Resolution> {
         let atom = &self.reading.atoms[index];
         let level = &self.levels[atom.context];
         if seen.container {
@@ -745,7 +748,7 @@ impl<'a> Solver<'a> {
             _ => {
                 let falsy = |value: &Value| value == &Value::Bool(false) || value.as_f64() == Some(0.0);
                 let values = self.eval_new(leaf.context, &x);
-                if values.iter().flatten().any(|value| falsy(value)) || seen[index].old.iter().flatten().any(falsy) {
+                if values.iter().flatten().any(falsy) || seen[index].old.iter().flatten().any(falsy) {
                     return None;
                 }
                 format!("{x} ? ({text}) : {target}")
@@ -802,7 +805,7 @@ impl<'a> Solver<'a> {
     fn reproduced(&self, outcomes: &[Outcome]) -> (usize, usize) {
         let (mut known, mut reproduced) = (0, 0);
         for (context, level) in self.levels.iter().enumerate() {
-            let leaves: Vec<(Vec<Option<Value>>, Vec<Option<Value>>)> = self
+            let leaves: Vec<(Values, Values)> = self
                 .reading
                 .leaves
                 .iter()
@@ -818,9 +821,8 @@ impl<'a> Solver<'a> {
             }
             for pair in level.fresh() {
                 known += 1;
-                let same = |(old, new): &(Vec<Option<Value>>, Vec<Option<Value>>)| {
-                    equal_options(old[pair.old].as_ref(), new[pair.new].as_ref())
-                };
+                let same =
+                    |(old, new): &(Values, Values)| equal_options(old[pair.old].as_ref(), new[pair.new].as_ref());
                 reproduced += usize::from(leaves.iter().all(same));
             }
         }
