@@ -1,5 +1,7 @@
 //! A first mapping, from examples of input and output: the same search as for a repair, with every example known.
 
+use std::borrow::Cow;
+
 use jsonschema::Validator;
 use serde_json::{Map, Value};
 
@@ -177,6 +179,7 @@ impl Maker<'_> {
             before: None,
             old_path: None,
             rarity: &Rarity::of(known.iter().filter_map(|(_, value)| *value)),
+            redefined: false,
             selector: None,
             ingredients: self.ingredients,
         };
@@ -243,16 +246,24 @@ impl Maker<'_> {
     }
 }
 
-/// The rows of a place with the outputs beside them, if there are as many in every example.
+/// The rows of a place with the outputs beside them, if there are as many in every example. Rows under keys are left
+/// out: what the keys mean, a person has to say.
 fn paired<'v>(place: &RowPlace, examples: &[(&'v Value, &'v Value)]) -> Option<Vec<(&'v Value, &'v Value)>> {
     let mut pairs = Vec::new();
     for (input, output) in examples {
-        let rows = place.rows(input);
-        let items = output.as_array()?;
+        let rows: Option<Vec<&Value>> = place.rows(input).into_iter().map(borrowed).collect();
+        let (rows, items) = (rows?, output.as_array()?);
         if rows.len() != items.len() {
             return None;
         }
         pairs.extend(rows.into_iter().zip(items));
     }
     (!pairs.is_empty()).then_some(pairs)
+}
+
+fn borrowed(row: Cow<'_, Value>) -> Option<&Value> {
+    match row {
+        Cow::Borrowed(row) => Some(row),
+        Cow::Owned(_) => None,
+    }
 }

@@ -123,7 +123,7 @@ pub(crate) fn join_within(old: (&Table, &[usize]), new: (&Table, &[usize])) -> V
 
 fn keys(table: &Table) -> Vec<(usize, String, f64)> {
     let mut keys = Vec::new();
-    let plain = table.columns.iter().filter(|column| !column.path.root && column.path.literal().is_none());
+    let plain = table.columns.iter().filter(|column| !column.path.root);
     for column in plain.filter(|column| !column.path.is_positional()).filter(|column| tells_rows_apart(column)) {
         for (row, cell) in column.cells.iter().enumerate() {
             let Some(value) = cell else { continue };

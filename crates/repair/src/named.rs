@@ -76,8 +76,7 @@ fn options_of(solver: &Solver<'_>, index: usize, seen: &Seen, taken: &[FieldPath
             continue;
         }
         let other = column.path.literal().map(|(_, literal)| literal);
-        let differs = other != literal;
-        if (differs && (other.is_some() || literal_lives)) || (other.is_some() && !literal_lives) {
+        if (literal_lives && other != literal) || (!literal_lives && other.is_some()) {
             continue;
         }
         if let Some(option) = weigh(solver, index, seen, column, old_path, &names) {

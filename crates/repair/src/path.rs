@@ -45,11 +45,13 @@ impl FieldPath {
 
     /// The names on the way.
     pub fn keys(&self) -> Vec<&str> {
-        let keys = self.steps.iter().filter_map(|step| match step {
-            Step::Key(key) => Some(key.as_str()),
-            _ => None,
-        });
-        keys.collect()
+        fn key(step: &Step) -> Option<&str> {
+            match step {
+                Step::Key(key) => Some(key),
+                _ => None,
+            }
+        }
+        self.steps.iter().filter_map(key).collect()
     }
 
     pub fn last_key(&self) -> &str {

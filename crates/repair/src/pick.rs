@@ -117,13 +117,15 @@ pub(crate) struct Request<'a> {
     pub(crate) before: Option<(&'a Table, &'a [Option<Value>])>,
     pub(crate) old_path: Option<&'a FieldPath>,
     pub(crate) rarity: &'a Rarity,
+    /// The field is still there and shows something else: what other fields showed before says nothing either.
+    pub(crate) redefined: bool,
     /// The selector under which all literals of the old selectors are found again.
     pub(crate) selector: Option<&'a [String]>,
     pub(crate) ingredients: Ingredients,
 }
 
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "looked at once and taken apart")]
+#[expect(clippy::large_enum_variant, reason = "made and taken apart at once")]
 pub(crate) enum Pick {
     One(Choice),
     /// Several that cannot be told apart, the likeliest first.
@@ -167,11 +169,14 @@ pub(crate) fn pick(request: &Request<'_>, table: &Table) -> Pick {
     let enough = |choice: &Choice| {
         let named = rank(choice, request) >= Likeness::Close;
         let needed = match (named, form) {
+            (true, Some(Form::Flag)) => 6.0,
             (true, _) => 4.0,
             (false, Some(Form::Flag)) => 4.5 + chance,
             (false, _) => 6.0 + chance,
         };
         // One value that many rows have says nothing, whatever the names.
+        // A field of the very name may have been recoded; another one needs more than chance to be it.
+        let needed = if has_namesake(choice, request, table) { needed.max(20.0) } else { needed };
         let rests_on_one = choice.support.values < 2 && choice.support.bits < 12.0;
         let words = if choice.support.records >= 4 && choice.support.values >= 2 {
             vocabulary_bits(choice, request, table)
@@ -184,7 +189,12 @@ pub(crate) fn pick(request: &Request<'_>, table: &Table) -> Pick {
     if !choices.iter().any(enough) {
         return Pick::None;
     }
-    choices.retain(enough);
+    // What only its name lifts above chance has every field for a rival that fits as well, whatever that one is called.
+    let by_name = !choices.iter().any(|choice| choice.support.bits - learned(choice) >= 6.0 + chance);
+    choices.retain(|choice| {
+        let fits_as_it_is = choice.conversion == Conversion::Same && !choice.path.is_positional();
+        enough(choice) || (by_name && fits_as_it_is && choice.path.literal().is_none())
+    });
     if !request.ingredients.ambiguity {
         return Pick::One(choices.swap_remove(0));
     }
@@ -207,6 +217,14 @@ fn settle(mut choices: Vec<Choice>, request: &Request<'_>, table: &Table) -> Pic
     // The item that the source itself marks as the one that counts is meant, not the last one.
     if choices.iter().any(|choice| choice.path.literal().is_some_and(|(_, literal)| literal == &Literal::Flag(true))) {
         choices.retain(|choice| !choice.path.steps.contains(&Step::At(-1)));
+    }
+    // The item that bears the very name is meant, not the one that stands at a place.
+    let bears_name = |choice: &Choice| match choice.path.literal() {
+        Some((_, Literal::Text(text))) => request.names.iter().any(|name| likeness(name, text) == Likeness::Same),
+        _ => false,
+    };
+    if request.ingredients.names && choices.iter().any(bears_name) {
+        choices.retain(|choice| !choice.path.is_positional());
     }
     // Where it was read before, it is read again.
     if let Some(old) = request.old_path
@@ -252,6 +270,15 @@ fn settle(mut choices: Vec<Choice>, request: &Request<'_>, table: &Table) -> Pic
     let mut tied = vec![best];
     tied.extend(rivals);
     Pick::Tied(tied)
+}
+
+fn has_namesake(choice: &Choice, request: &Request<'_>, table: &Table) -> bool {
+    let Some(name) = request.old_path.map(FieldPath::last_key).filter(|name| !name.is_empty()) else { return false };
+    choice.path.last_key() != name
+        && table.columns.iter().any(|column| {
+            let plain = !column.path.root && !column.path.is_positional() && column.path.literal().is_none();
+            plain && column.path.last_key() == name && column.cells.iter().any(|cell| !is_empty(cell.as_ref()))
+        })
 }
 
 /// Bits for a field whose recurring values are those that the old field had, in all rows and not only in known ones.
@@ -327,7 +354,7 @@ fn was_something_else(choice: &Choice, request: &Request<'_>, now: &Table) -> bo
     // Values of another form: the name was given to something new, and what it was says nothing.
     let form = now.get(&choice.path).and_then(|column| forms::common(&column.cells));
     let strong = choice.support.bits >= 24.0 && choice.support.values >= 2;
-    if strong && form.is_some() && form != forms::common(&column.cells) {
+    if strong && (request.redefined || form.is_some() && form != forms::common(&column.cells)) {
         return false;
     }
     let both =
@@ -372,10 +399,7 @@ fn assess(column: &Column, request: &Request<'_>, _columns: usize) -> Option<Cho
         Conversion::FirstOfLength(_) => nothing.iter().all(|cell| fit.apply(cell).is_none()),
         _ => nothing.is_empty(),
     };
-    let conversion = fits.into_iter().find(may_find_nothing)?;
-    if !is_complete(&conversion, column, request) {
-        return None;
-    }
+    let conversion = fits.into_iter().find(|fit| may_find_nothing(fit) && is_complete(fit, column, request))?;
     let both_empty = both_empty + nothing.len();
     let support = support(&pairs, both_empty, default.is_some(), &conversion, request.rarity)?;
     let path = column.path.clone();

@@ -71,6 +71,8 @@ pub(crate) struct Level {
     pub(crate) pairs: Vec<Pair>,
     /// JSONata of the rows in the new records, if it is another.
     pub(crate) moved: Option<String>,
+    /// The same with the key of each row as a field of it, where rows are keyed by data.
+    pub(crate) moved_with_key: Option<String>,
     pub(crate) lost: bool,
 }
 
@@ -80,7 +82,7 @@ impl Level {
         let old_table = Table::of(&old.refs(), false);
         let new_table = Table::of(&new.refs(), ingredients.structure);
         let pairs = if ingredients.overlap { join(&old_table, &new_table) } else { Vec::new() };
-        Self { old, new, old_table, new_table, pairs, moved: None, lost: false }
+        Self { old, new, old_table, new_table, pairs, moved: None, moved_with_key: None, lost: false }
     }
 
     /// The level of a context within `around`; finds its rows where they are now.
@@ -97,7 +99,7 @@ impl Level {
         let old_table = Table::of(&old.refs(), false);
         let kept = around.new.within(&context.text, new_records, evaluator);
         let has_objects = old.values.iter().any(Value::is_object);
-        let mut chosen = (kept, None);
+        let mut chosen = (kept, None, None);
         let covered = coverage(&Table::of(&chosen.0.refs(), false), fields);
         let kept_serves = !chosen.0.values.is_empty() && (covered >= 0.34 || !has_objects);
         if !kept_serves && has_objects && ingredients.structure && !around.lost {
@@ -108,7 +110,7 @@ impl Level {
                 let mut rows = Rows::default();
                 for (index, parent) in around.new.values.iter().enumerate() {
                     for row in place.rows(parent) {
-                        rows.push(row.clone(), around.new.record[index], index);
+                        rows.push(row.into_owned(), around.new.record[index], index);
                     }
                 }
                 let table = Table::of(&rows.refs(), false);
@@ -121,11 +123,11 @@ impl Level {
                     coverage(&table, fields) + 2.0 * shared + f64::from(u8::from(joined > 0)) + named + several - depth;
                 if score > best {
                     best = score;
-                    chosen = (rows, Some(place.render()));
+                    chosen = (rows, Some(place.render()), place.render_with_key());
                 }
             }
         }
-        let (new, moved) = chosen;
+        let (new, moved, moved_with_key) = chosen;
         let moved = moved.filter(|moved| *moved != context.text);
         let lost = new.values.is_empty() && !old.values.is_empty();
         let surroundings: Vec<&Value> = new.record.iter().map(|record| new_records[*record]).collect();
@@ -136,7 +138,7 @@ impl Level {
         let old_surroundings: Vec<&Value> = old.record.iter().map(|record| old_records[*record]).collect();
         let old_table = old_table.with_surroundings(&old_surroundings);
         let pairs = if ingredients.overlap { join(&old_table, &new_table) } else { Vec::new() };
-        Self { old, new, old_table, new_table, pairs, moved, lost }
+        Self { old, new, old_table, new_table, pairs, moved, moved_with_key, lost }
     }
 
     pub(crate) fn fresh(&self) -> impl Iterator<Item = &Pair> {
@@ -241,11 +243,16 @@ fn coverage(table: &Table, fields: &[FieldPath]) -> f64 {
         if same || below {
             return 1.0;
         }
-        let named = table.columns.iter().any(|column| {
-            column.path.steps.len() <= field.steps.len()
-                && likeness(column.path.last_key(), field.last_key()) == Likeness::Same
+        // Deeper in the row counts less; what stands in a list below is of other rows.
+        let depth = field.steps.len();
+        let named = table.columns.iter().filter(|column| {
+            let plain = column.path.literal().is_none() && !column.path.is_positional();
+            plain && likeness(column.path.last_key(), field.last_key()) == Likeness::Same
         });
-        if named { 0.8 } else { 0.0 }
+        let single: Vec<_> = named.filter(|column| !column.cells.iter().flatten().any(Value::is_array)).collect();
+        // The same name again and again is that of rows below.
+        let single = if single.len() > 2 { Vec::new() } else { single };
+        single.into_iter().map(|column| if column.path.steps.len() <= depth { 0.8 } else { 0.7 }).fold(0.0, f64::max)
     };
     fields.iter().map(has).sum::<f64>() / fields.len() as f64
 }

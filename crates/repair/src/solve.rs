@@ -19,11 +19,11 @@ use crate::rows::{Level, link};
 use crate::schema::FieldSchema;
 use crate::settings::Ingredients;
 use crate::syntax::{Leaf, Reading};
-use crate::table::Column;
+use crate::table::{Column, ROW_KEY};
 use crate::value::{Empty, empty_kind, equal, equal_options, is_empty};
 
-/// What a leaf is in each record; `None` where it is absent.
-type LeafValues = Vec<Option<Value>>;
+/// A value per row; absent is `None`.
+type Values = Vec<Option<Value>>;
 
 /// What became of a value that the mapping reads.
 #[derive(Debug, Clone)]
@@ -140,7 +140,7 @@ impl<'a> Solver<'a> {
     pub(crate) fn solve(&self) -> Solution {
         let seen: Vec<Seen> = self.reading.atoms.iter().map(|atom| self.see(atom.context, &atom.text)).collect();
         let mut resolutions: Vec<Option<Resolution>> =
-            (0..self.reading.atoms.len()).map(|index| self.resolved_by_values(index, &seen[index])).collect();
+            (0..self.reading.atoms.len()).map(|index| self.by_values(index, &seen[index])).collect();
         named::resolve(self, &seen, &mut resolutions);
         self.containers(&seen, &mut resolutions);
         let mut resolutions: Vec<Resolution> =
@@ -149,7 +149,7 @@ impl<'a> Solver<'a> {
         self.one_for_all(&seen, &mut resolutions);
         self.relax(&mut resolutions);
 
-        let mut edits = self.context_edits();
+        let mut edits = self.context_edits(&resolutions);
         edits.extend(self.atom_edits(&resolutions));
         let mut outcomes = Vec::new();
         for leaf in &self.reading.leaves {
@@ -208,7 +208,7 @@ impl<'a> Solver<'a> {
     }
 
     /// What known entities and unchanged places say about a value; `None` leaves it to names.
-    fn resolved_by_values(&self, index: usize, seen: &Seen) -> Option<Resolution> {
+    fn by_values(&self, index: usize, seen: &Seen) -> Option<Resolution> {
         let atom = &self.reading.atoms[index];
         let level = &self.levels[atom.context];
         if seen.container {
@@ -240,7 +240,7 @@ impl<'a> Solver<'a> {
         if alive && self.outputs_agree(index, None) {
             return Some(Resolution::stays(Evidence::Kept { confirmed: agree + disagree }));
         }
-        match self.pick(index, seen, &known) {
+        match self.pick(index, seen, &known, alive && disagree > agree) {
             Pick::One(choice) => {
                 let support = choice.support;
                 let evidence =
@@ -264,7 +264,7 @@ impl<'a> Solver<'a> {
         }
     }
 
-    fn pick(&self, index: usize, seen: &Seen, known: &[(usize, Option<&Value>)]) -> Pick {
+    fn pick(&self, index: usize, seen: &Seen, known: &[(usize, Option<&Value>)], alive: bool) -> Pick {
         let atom = &self.reading.atoms[index];
         let level = &self.levels[atom.context];
         let names = self.names_of(index);
@@ -275,6 +275,7 @@ impl<'a> Solver<'a> {
             before: Some((&level.old_table, &seen.old)),
             old_path: atom.path.as_ref(),
             rarity: &Rarity::of(seen.old.iter().flatten()),
+            redefined: alive,
             selector: self.selector(atom.context),
             ingredients: self.ingredients,
         };
@@ -501,7 +502,7 @@ impl<'a> Solver<'a> {
             if let Some(choice) = &mut trial[index].choice {
                 choice.conversion = Conversion::Same;
             }
-            let edits: Vec<Edit> = self.context_edits().into_iter().chain(self.atom_edits(&trial)).collect();
+            let edits: Vec<Edit> = self.context_edits(&trial).into_iter().chain(self.atom_edits(&trial)).collect();
             let leaves = || self.reading.leaves.iter().filter(|leaf| leaf.atoms.contains(&index) && !leaf.outer);
             let serves = leaves().all(|leaf| {
                 let source = self.reading.source;
@@ -525,10 +526,15 @@ impl<'a> Solver<'a> {
         }
     }
 
-    fn context_edits(&self) -> Vec<Edit> {
+    fn context_edits(&self, resolutions: &[Resolution]) -> Vec<Edit> {
         let mut edits = Vec::new();
-        for (context, level) in self.reading.contexts.iter().zip(&self.levels) {
+        for (index, (context, level)) in self.reading.contexts.iter().zip(&self.levels).enumerate() {
             let Some(moved) = &level.moved else { continue };
+            let reads_key = self.reading.atoms.iter().zip(resolutions).any(|(atom, resolution)| {
+                let choice = resolution.choice.as_ref();
+                atom.context == index && choice.is_some_and(|choice| choice.path.last_key() == ROW_KEY)
+            });
+            let moved = level.moved_with_key.as_ref().filter(|_| reads_key).unwrap_or(moved);
             for (span, prefix) in &context.spans {
                 let text = if prefix.is_empty() || moved == "$" { moved.clone() } else { format!("{prefix}.{moved}") };
                 edits.push(Edit { span: *span, text });
@@ -645,6 +651,7 @@ impl<'a> Solver<'a> {
             before: Some((&level.old_table, old)),
             old_path: None,
             rarity: &Rarity::of(old.iter().flatten()),
+            redefined: false,
             selector: None,
             ingredients: self.ingredients,
         };
@@ -798,7 +805,7 @@ impl<'a> Solver<'a> {
     fn reproduced(&self, outcomes: &[Outcome]) -> (usize, usize) {
         let (mut known, mut reproduced) = (0, 0);
         for (context, level) in self.levels.iter().enumerate() {
-            let leaves: Vec<(LeafValues, LeafValues)> = self
+            let leaves: Vec<(Values, Values)> = self
                 .reading
                 .leaves
                 .iter()
@@ -814,9 +821,8 @@ impl<'a> Solver<'a> {
             }
             for pair in level.fresh() {
                 known += 1;
-                let same = |(old, new): &(Vec<Option<Value>>, Vec<Option<Value>>)| {
-                    equal_options(old[pair.old].as_ref(), new[pair.new].as_ref())
-                };
+                let same =
+                    |(old, new): &(Values, Values)| equal_options(old[pair.old].as_ref(), new[pair.new].as_ref());
                 reproduced += usize::from(leaves.iter().all(same));
             }
         }
@@ -874,17 +880,19 @@ fn is_volatile(known: &[(usize, Option<&Value>)], seen: &Seen, agree: usize, dis
     if agree > 0 && agree * 2 >= disagree {
         return true;
     }
-    let mut near = 0;
+    let mut ratios: Vec<f64> = Vec::new();
     for (row, expected) in known {
         let now = seen.new[*row].as_ref();
         match (expected.and_then(Value::as_f64), now.and_then(Value::as_f64)) {
-            (Some(a), Some(b)) if a != 0.0 && (0.67..=1.5).contains(&(b / a)) => near += 1,
-            (Some(a), Some(b)) if a == b => near += 1,
+            (Some(a), Some(b)) if a == b => ratios.push(1.0),
+            (Some(a), Some(b)) if a != 0.0 && (0.3..=3.0).contains(&(b / a)) => ratios.push(b / a),
             (None, None) if is_empty(*expected) && is_empty(now) => {}
             _ => return false,
         }
     }
-    near > 0
+    // The same ratio everywhere is another unit, not another day.
+    let (low, high) = ratios.iter().fold((f64::MAX, f64::MIN), |(low, high), r| (low.min(*r), high.max(*r)));
+    ratios.len() >= 2 && high > low * 1.02
 }
 
 /// Path of the container of a value.

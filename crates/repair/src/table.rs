@@ -1,5 +1,6 @@
 //! Rows as columns: every path of every row, with the values it has, in the way JSONata would give them.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use serde_json::{Map, Value};
@@ -240,6 +241,17 @@ fn literal_at(item: &Value, key: &[String]) -> Option<Literal> {
     Literal::of(value)
 }
 
+/// The field that holds the key of a row whose rows are keyed by data.
+pub(crate) const ROW_KEY: &str = "_key";
+
+fn with_key(key: &str, row: &Value) -> Value {
+    let mut row = row.clone();
+    if let Value::Object(fields) = &mut row {
+        fields.insert(ROW_KEY.to_owned(), Value::from(key));
+    }
+    row
+}
+
 /// A place where rows may stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RowPlace {
@@ -249,13 +261,21 @@ pub(crate) struct RowPlace {
 }
 
 impl RowPlace {
-    pub(crate) fn rows<'a>(&self, parent: &'a Value) -> Vec<&'a Value> {
+    pub(crate) fn rows<'a>(&self, parent: &'a Value) -> Vec<Cow<'a, Value>> {
         let mut found = Vec::new();
         descend(parent, &self.path.keys(), &mut found);
-        if self.keyed {
-            return found.iter().filter_map(|value| value.as_object()).flat_map(Map::values).collect();
+        if !self.keyed {
+            return found.into_iter().map(Cow::Borrowed).collect();
         }
-        found
+        let rows = found.iter().filter_map(|value| value.as_object()).flatten();
+        rows.map(|(key, row)| Cow::Owned(with_key(key, row))).collect()
+    }
+
+    /// JSONata of the rows with their keys as a field; nothing for rows that have none.
+    pub(crate) fn render_with_key(&self) -> Option<String> {
+        let path = self.path.render("");
+        let each = format!("$each({path}, function($row, $key) {{ $merge([$row, {{ \"{ROW_KEY}\": $key }}]) }})");
+        self.keyed.then_some(each)
     }
 
     pub(crate) fn render(&self) -> String {
