@@ -4,13 +4,15 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use crate::convert::{Conversion, fit};
+use crate::convert::Conversion;
+use crate::fit::fit;
 use crate::forms::{self, Form};
-use crate::names::{Likeness, is_for_people, is_presentation_of, likeness, tokens};
-use crate::path::{FieldPath, Literal, Step};
+use crate::names::Likeness;
+use crate::path::FieldPath;
 use crate::settings::Ingredients;
+use crate::settle::{has_namesake, rank, settle, vocabulary_bits};
 use crate::table::{Column, Table};
-use crate::value::{bits, equal, equal_options, is_empty};
+use crate::value::{bits, equal, is_empty};
 
 /// A field and what is done to it. Text that has the same value everywhere.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,7 +58,7 @@ impl Choice {
         self.also.is_none() && self.default.is_none() && self.conversion == Conversion::Same
     }
 
-    fn predict(&self, cell: Option<&Value>) -> Option<Value> {
+    pub(crate) fn predict(&self, cell: Option<&Value>) -> Option<Value> {
         match cell {
             Some(value) if !is_empty(cell) => self.conversion.apply(value),
             _ => None,
@@ -199,149 +201,6 @@ pub(crate) fn pick(request: &Request<'_>, table: &Table) -> Pick {
         return Pick::One(choices.swap_remove(0));
     }
     settle(choices, request, table)
-}
-
-/// Leaves one choice if the others are ruled out by more than agreement on these records.
-fn settle(mut choices: Vec<Choice>, request: &Request<'_>, table: &Table) -> Pick {
-    // A selector that asks for the literal which the mapping asked for.
-    if let Some((_, literal)) = request.old_path.and_then(FieldPath::literal)
-        && choices.iter().any(|choice| choice.path.literal().is_some_and(|(_, other)| other == literal))
-    {
-        choices.retain(|choice| choice.path.literal().is_some_and(|(_, other)| other == literal));
-    }
-    if let Some(selector) = request.selector
-        && choices.iter().any(|choice| choice.path.literal().is_some_and(|(key, _)| key == selector))
-    {
-        choices.retain(|choice| choice.path.literal().is_some_and(|(key, _)| key == selector));
-    }
-    // The item that the source itself marks as the one that counts is meant, not the last one.
-    if choices.iter().any(|choice| choice.path.literal().is_some_and(|(_, literal)| literal == &Literal::Flag(true))) {
-        choices.retain(|choice| !choice.path.steps.contains(&Step::At(-1)));
-    }
-    // The item that bears the very name is meant, not the one that stands at a place.
-    let bears_name = |choice: &Choice| match choice.path.literal() {
-        Some((_, Literal::Text(text))) => request.names.iter().any(|name| likeness(name, text) == Likeness::Same),
-        _ => false,
-    };
-    if request.ingredients.names && choices.iter().any(bears_name) {
-        choices.retain(|choice| !choice.path.is_positional());
-    }
-    // Where it was read before, it is read again.
-    if let Some(old) = request.old_path
-        && let Some(kept) = choices.iter().position(|choice| &choice.path == old)
-    {
-        return Pick::One(choices.swap_remove(kept));
-    }
-    // What needs no conversion rules out what had to be fitted, if it stands for many bits.
-    let plain = choices.iter().any(|choice| choice.conversion == Conversion::Same && choice.support.bits >= 12.0);
-    if plain {
-        choices.retain(|choice| choice.conversion.learned_bits() < 3.0);
-    }
-    let shared = |choice: &Choice| {
-        let found = tokens(choice.path.last_key());
-        request.names.iter().filter(|name| tokens(name).iter().any(|token| found.contains(token))).count()
-    };
-    choices.sort_by_key(|choice| {
-        (
-            choice.path.literal().is_none(),
-            is_for_people(choice.path.last_key()),
-            std::cmp::Reverse((rank(choice, request), shared(choice))),
-        )
-    });
-    let best = choices[0].clone();
-    let best_name = best.path.last_key().to_owned();
-    let best_rank = rank(&best, request);
-    choices.retain(|choice| {
-        let name = choice.path.last_key();
-        let same_field = choice.path == best.path;
-        let people = is_for_people(name) && !request.names.iter().any(|name| is_for_people(name));
-        let beside = choice.path.parent() == best.path.parent();
-        let presentation = beside && (is_presentation_of(name, &best_name) || (people && !is_for_people(&best_name)));
-        let far_less_named = best_rank == Likeness::Same && rank(choice, request) <= Likeness::Weak;
-        let same_reference =
-            shared(&best) > shared(choice) && choice.path.literal().is_none() && same_identifiers(&best, choice, table);
-        same_field || !(presentation || far_less_named || same_reference)
-    });
-    // The same value at several places of one array is one choice only if no array has more than one item.
-    let rivals: Vec<Choice> = choices.iter().filter(|choice| differs(choice, &best, table)).cloned().collect();
-    if rivals.is_empty() {
-        return Pick::One(best);
-    }
-    let mut tied = vec![best];
-    tied.extend(rivals);
-    Pick::Tied(tied)
-}
-
-fn has_namesake(choice: &Choice, request: &Request<'_>, table: &Table) -> bool {
-    let Some(name) = request.old_path.map(FieldPath::last_key).filter(|name| !name.is_empty()) else { return false };
-    choice.path.last_key() != name
-        && table.columns.iter().any(|column| {
-            let plain = !column.path.root && !column.path.is_positional() && column.path.literal().is_none();
-            plain && column.path.last_key() == name && column.cells.iter().any(|cell| !is_empty(cell.as_ref()))
-        })
-}
-
-/// Bits for a field whose recurring values are those that the old field had, in all rows and not only in known ones.
-fn vocabulary_bits(choice: &Choice, request: &Request<'_>, table: &Table) -> f64 {
-    let Some((_, values)) = request.before else { return 0.0 };
-    let plain = choice.conversion == Conversion::Same && request.ingredients.values;
-    let Some(column) = table.get(&choice.path).filter(|_| plain) else { return 0.0 };
-    let shares = forms::vocabulary(values, &column.cells).is_some_and(|(shared, share)| shared >= 2 && share >= 0.75);
-    if shares { 4.0 } else { 0.0 }
-}
-
-/// Whether both show the same opaque identifiers in all rows: two names for one reference, where dates or amounts that
-/// agree may be different things.
-fn same_identifiers(best: &Choice, other: &Choice, table: &Table) -> bool {
-    let (Some(a), Some(b)) = (table.get(&best.path), table.get(&other.path)) else { return false };
-    let plain = best.conversion == Conversion::Same && other.conversion == Conversion::Same;
-    let opaque = |value: &Value| {
-        value.as_str().is_some_and(|text| {
-            let letters = text.bytes().filter(u8::is_ascii_alphabetic).count();
-            let digits = text.bytes().filter(u8::is_ascii_digit).count();
-            let moment = crate::dates::any_moment(text).is_some();
-            text.len() >= 5 && !text.contains(' ') && letters > 0 && digits > 0 && !moment
-        })
-    };
-    let values: Vec<&Value> = a.cells.iter().flatten().collect();
-    let mut texts: Vec<&str> = values.iter().filter_map(|value| value.as_str()).collect();
-    texts.sort_unstable();
-    texts.dedup();
-    let mostly_opaque = values.iter().filter(|value| opaque(value)).count() * 4 >= values.len() * 3;
-    plain && texts.len() >= 4 && a.cells == b.cells && mostly_opaque
-}
-
-/// Whether the choice reads another field, or makes something else of a new row.
-fn differs(choice: &Choice, best: &Choice, table: &Table) -> bool {
-    if choice.path != best.path || choice.also != best.also {
-        return true;
-    }
-    let Some(column) = table.get(&best.path) else { return false };
-    column
-        .cells
-        .iter()
-        .any(|cell| !equal_options(choice.predict(cell.as_ref()).as_ref(), best.predict(cell.as_ref()).as_ref()))
-}
-
-fn rank(choice: &Choice, request: &Request<'_>) -> Likeness {
-    if !request.ingredients.names {
-        return Likeness::None;
-    }
-    let name = choice.path.last_key();
-    let literal = match (&choice.conversion, request.names) {
-        (Conversion::Is(Value::String(text)), names)
-            if names.iter().any(|name| likeness(name, text) >= Likeness::Close) =>
-        {
-            Likeness::Close
-        }
-        _ => Likeness::None,
-    };
-    let asked = request.old_path.and_then(FieldPath::literal).map(|(_, literal)| literal);
-    let literal = match choice.path.literal() {
-        Some((_, found)) if Some(found) == asked => literal.max(Likeness::Close),
-        _ => literal,
-    };
-    request.names.iter().map(|old| likeness(old, name)).max().unwrap_or(Likeness::None).max(literal)
 }
 
 /// Whether the field was there before, unread, and showed something else.

@@ -1,0 +1,261 @@
+//! Conversions that turn what new records show into what is known, proposed by the values themselves.
+
+use serde_json::Value;
+
+use crate::convert::Conversion::{self, *};
+use crate::convert::items;
+use crate::dates::DateForm;
+use crate::value::{as_number, equal, number_text, plain_number};
+
+/// Pairs of what stands in a new record and what it has to become; both say something.
+type Pair<'a> = (&'a Value, &'a Value);
+
+/// Conversions that turn the left of every pair into the right, cheapest first.
+pub(crate) fn fit(pairs: &[Pair<'_>], conversions: bool) -> Vec<Conversion> {
+    let Some(&(first, expected)) = pairs.first() else { return Vec::new() };
+    if pairs.iter().all(|(new, expected)| equal(new, expected)) {
+        return vec![Same];
+    }
+    if !conversions {
+        return Vec::new();
+    }
+    if first.is_array() || expected.is_array() {
+        return fit_lists(pairs);
+    }
+    let mut proposed = propose(first, expected);
+    if matches!(first, Value::Number(_) | Value::String(_)) && expected.is_number() {
+        // The first pair may hold a zero, which every scale maps to itself.
+        for (new, expected) in pairs {
+            proposed.extend(propose_scales(new, expected, pairs));
+        }
+    }
+    let mut fits: Vec<Conversion> = Vec::new();
+    for conversion in proposed {
+        let holds = |(new, expected): &Pair<'_>| conversion.apply(new).is_some_and(|value| equal(&value, expected));
+        if !fits.contains(&conversion) && pairs.iter().all(holds) {
+            fits.push(conversion);
+        }
+    }
+    if fits.is_empty() {
+        fits.extend(fit_table(pairs));
+    }
+    fits.sort_by_key(Conversion::cost);
+    fits
+}
+
+fn propose(new: &Value, expected: &Value) -> Vec<Conversion> {
+    let mut proposed = Vec::new();
+    for (from, millis) in DateForm::all_of(new) {
+        for (to, meant) in DateForm::all_of(expected) {
+            let close = if to.has_time() && from.has_time() { 1_000 } else { 86_400_000 };
+            if from != to && (millis - meant).abs() <= close && from.conversion(to, "x").is_some() {
+                proposed.push(Date { from, to });
+            }
+        }
+    }
+    match (new, expected) {
+        (Value::Number(_) | Value::Bool(_), Value::String(text)) => {
+            proposed.push(ToText);
+            let Some(Value::String(written)) = ToText.apply(new) else { return proposed };
+            if let Some(prefix) = text.strip_suffix(&written) {
+                proposed.push(AddPrefix(prefix.to_owned()));
+            }
+        }
+        (Value::String(text), Value::Number(_)) => {
+            proposed.push(ToNumber);
+            for (thousands, point) in [('.', ','), (',', '.'), (' ', ','), ('\'', '.')] {
+                proposed.push(Decimal { thousands, point, to_number: true });
+            }
+            let digits = text.trim_start_matches(|c: char| !c.is_ascii_digit());
+            if digits.len() < text.len() && plain_number(digits).is_some() {
+                proposed.push(Chain(vec![StripPrefix(text[..text.len() - digits.len()].to_owned()), ToNumber]));
+            }
+            for (part, value) in parts(text) {
+                if plain_number(value).is_some() {
+                    proposed.push(Chain(vec![part, ToNumber]));
+                }
+            }
+        }
+        (Value::Bool(_), Value::Bool(_)) => proposed.push(Not),
+        (Value::String(text), Value::String(meant)) => {
+            proposed.extend([Lower, Upper, Trim]);
+            for (thousands, point) in [('.', ','), (',', '.'), (' ', ',')] {
+                proposed.push(Decimal { thousands, point, to_number: false });
+            }
+            if let Some(prefix) = text.strip_suffix(meant.as_str()) {
+                proposed.push(StripPrefix(prefix.to_owned()));
+            }
+            if let Some(prefix) = meant.strip_suffix(text.as_str()) {
+                proposed.push(AddPrefix(prefix.to_owned()));
+            }
+            if let Some(suffix) = meant.strip_prefix(text.as_str()) {
+                proposed.push(AddSuffix(suffix.to_owned()));
+            }
+            proposed.extend(parts(text).into_iter().filter(|(_, part)| part == meant).map(|(part, _)| part));
+            if text.chars().count() == meant.chars().count() {
+                let differing = text.chars().zip(meant.chars()).find(|(a, b)| a != b);
+                if let Some((from, to)) = differing {
+                    proposed.push(Swap { from, to });
+                    proposed.push(Chain(vec![Lower, Swap { from, to }]));
+                    proposed.push(Chain(vec![Upper, Swap { from, to }]));
+                }
+            }
+        }
+        _ => {}
+    }
+    proposed
+}
+
+fn parts(text: &str) -> Vec<(Conversion, &str)> {
+    let mut found = Vec::new();
+    for separator in ["/", ":", "-", "_", ".", "#", " ", "|", "@", ", ", ","] {
+        let parts: Vec<_> = text.split(separator).collect();
+        if !(2..=12).contains(&parts.len()) {
+            continue;
+        }
+        for (index, part) in parts.iter().enumerate() {
+            let place = if index == parts.len() - 1 { -1 } else { index as i64 };
+            found.push((Part { separator: separator.to_owned(), place }, *part));
+        }
+    }
+    found
+}
+
+fn propose_scales(new: &Value, expected: &Value, pairs: &[Pair<'_>]) -> Vec<Conversion> {
+    let read = |value: &Value| as_number(value).or_else(|| plain_number(value.as_str()?));
+    let (Some(from), Some(to)) = (read(new), as_number(expected)) else { return Vec::new() };
+    if from == 0.0 || to == 0.0 {
+        return Vec::new();
+    }
+    let power = (to / from).log10().round();
+    if power == 0.0 || power.abs() > 9.0 || (from * 10f64.powf(power) / to - 1.0).abs() > 1e-9 {
+        return Vec::new();
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "between -9 and 9")]
+    let power = power as i32;
+    let decimals = pairs.iter().filter_map(|(_, to)| as_number(to)).map(decimals).max().unwrap_or(0);
+    let scale = Scale { power, decimals };
+    vec![if new.is_string() { Chain(vec![ToNumber, scale]) } else { scale }]
+}
+
+/// A table of values, if each new value always means the same.
+fn fit_table(pairs: &[Pair<'_>]) -> Vec<Conversion> {
+    let mut table: Vec<(Value, Value)> = Vec::new();
+    for (new, expected) in pairs {
+        if new.is_object() || new.is_array() || expected.is_object() || new.is_f64() || expected.is_f64() {
+            return Vec::new();
+        }
+        match table.iter().find(|(from, _)| equal(from, new)) {
+            Some((_, to)) if !equal(to, expected) => return Vec::new(),
+            Some(_) => {}
+            None => table.push(((*new).clone(), (*expected).clone())),
+        }
+    }
+    if table.len() > 40 || table.len() * 3 > pairs.len() * 2 && table.len() > 2 {
+        return Vec::new();
+    }
+    let mut fits = Vec::new();
+    let yes: Vec<_> = table.iter().filter(|(_, to)| to == &Value::Bool(true)).collect();
+    let no = table.iter().filter(|(_, to)| to == &Value::Bool(false)).count();
+    if yes.len() == 1 && no >= 1 && yes.len() + no == table.len() && !yes[0].0.is_boolean() {
+        fits.push(Is(yes[0].0.clone()));
+    }
+    fits.push(Table(table));
+    fits
+}
+
+fn fit_lists(pairs: &[Pair<'_>]) -> Vec<Conversion> {
+    let mut fits = Vec::new();
+    let same_items = |(new, expected): &Pair<'_>| {
+        let (new, expected) = (items(new), items(expected));
+        new.len() == expected.len() && new.iter().zip(expected).all(|(a, b)| equal(a, b))
+    };
+    if pairs.iter().all(same_items) && pairs.iter().any(|(_, expected)| expected.is_array()) {
+        fits.push(Same);
+        return fits;
+    }
+    let aligned = pairs.iter().all(|(new, expected)| items(new).len() == items(expected).len());
+    if aligned && pairs.iter().any(|(_, expected)| expected.is_array()) {
+        let inner: Vec<_> = pairs.iter().flat_map(|(new, expected)| items(new).iter().zip(items(expected))).collect();
+        fits.extend(fit(&inner, true).into_iter().map(|conversion| Each(Box::new(conversion))));
+    }
+    let mut proposed = Vec::new();
+    for (new, expected) in pairs.iter().take(6) {
+        match (new, expected) {
+            (Value::Array(_), Value::String(text)) => {
+                for separator in ["; ", ", ", ",", ";", " ", "|", "/", " / ", "\n"] {
+                    proposed.push(Join(separator.to_owned()));
+                }
+                proposed.push(FirstOfLength(text.chars().count()));
+            }
+            (Value::Array(_), Value::Number(_)) => proposed.push(Count),
+            (Value::String(_), Value::Array(_)) => {
+                for separator in [", ", ",", ";", "; ", "|", " "] {
+                    proposed.push(Split(separator.to_owned()));
+                }
+            }
+            _ => {}
+        }
+    }
+    for conversion in proposed {
+        let holds = |(new, expected): &Pair<'_>| conversion.apply(new).is_some_and(|value| equal(&value, expected));
+        if !fits.contains(&conversion) && pairs.iter().all(holds) {
+            fits.push(conversion);
+        }
+    }
+    fits
+}
+
+fn decimals(number: f64) -> u32 {
+    let text = number_text(number);
+    text.split('.').nth(1).map_or(0, str::len) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_a_conversion_does_natively_the_engine_does_too() {
+        let cases = [
+            (json!(12), json!("12")),
+            (json!("12.50"), json!(12.5)),
+            (json!("-1.234,56"), json!(-1234.56)),
+            (json!("-1.234,56"), json!("-1234.56")),
+            (json!(1999), json!(19.99)),
+            (json!(1.1), json!(110)),
+            (json!("1999"), json!(19.99)),
+            (json!("ABC"), json!("abc")),
+            (json!("/works/OL1W"), json!("OL1W")),
+            (json!(123), json!("usr_123")),
+            (json!("gid://shop/Order/77"), json!("77")),
+            (json!("gid://shop/Order/77"), json!(77)),
+            (json!("a-b"), json!("a_b")),
+            (json!(true), json!(false)),
+            (json!(["a", "b"]), json!("a; b")),
+            (json!("a,b"), json!(["a", "b"])),
+            (json!([1, 2]), json!(["1", "2"])),
+            (json!(["x", "yy", "zz"]), json!("yy")),
+            (json!(["x", "y"]), json!(2)),
+            (json!(1_709_993_106), json!("2024-03-09T14:05:06Z")),
+        ];
+        for (new, expected) in cases {
+            let fits = fit(&[(&new, &expected)], true);
+            let fitting: Vec<_> = fits.iter().filter(|fit| !matches!(fit, Table(_))).collect();
+            assert!(!fitting.is_empty(), "{new} to {expected}: {fits:?}");
+            for conversion in fitting {
+                let text = conversion.render("x");
+                let expression = prunella_mapping::Expression::compile(&text).expect(&text);
+                let got = expression.evaluate(
+                    &json!({ "x": new }),
+                    &prunella_mapping::Bindings::new(),
+                    prunella_mapping::Moment::new(0, 0),
+                    &prunella_mapping::Limits::default(),
+                );
+                let got = got.expect(&text).expect(&text);
+                assert!(equal(&got, &expected), "{text}: {got}, not {expected}");
+            }
+        }
+    }
+}

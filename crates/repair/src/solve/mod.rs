@@ -1,0 +1,302 @@
+//! From an old mapping and two sides of records to a new mapping: contexts first, fields second, one joint choice.
+
+mod joint;
+mod leaf;
+mod values;
+
+use std::collections::BTreeMap;
+
+use jlens_core::ast::Span;
+use serde_json::Value;
+
+use crate::eval::Evaluator;
+use crate::evidence::Evidence;
+use crate::guard::{Jump, JumpKind, jumps};
+use crate::named;
+use crate::path::{FieldPath, Literal, Step};
+use crate::pick::Choice;
+use crate::profile::OutputProfile;
+use crate::rewrite::{Edit, splice};
+use crate::rows::{Level, link};
+use crate::settings::Ingredients;
+use crate::syntax::Reading;
+use crate::table::ROW_KEY;
+use crate::value::equal_options;
+
+/// A value per row; absent is `None`.
+type Values = Vec<Option<Value>>;
+
+/// What became of a value that the mapping reads.
+#[derive(Debug, Clone)]
+pub(crate) struct Resolution {
+    /// `None`: it stays as it is written.
+    pub(crate) choice: Option<Choice>,
+    pub(crate) evidence: Evidence,
+    /// What would do as well as the choice.
+    pub(crate) rivals: Vec<Choice>,
+}
+
+impl Resolution {
+    pub(crate) fn new(choice: Option<Choice>, evidence: Evidence) -> Self {
+        Self { choice, evidence, rivals: Vec::new() }
+    }
+
+    pub(crate) fn stays(evidence: Evidence) -> Self {
+        Self::new(None, evidence)
+    }
+}
+
+/// What became of a field of the output.
+#[derive(Debug, Clone)]
+pub(crate) struct Outcome {
+    pub(crate) text: String,
+    pub(crate) evidence: Evidence,
+}
+
+pub(crate) struct Solution {
+    pub(crate) mapping: String,
+    /// Where each value is read, to compare two solutions by.
+    pub(crate) reads: Vec<String>,
+    pub(crate) outcomes: Vec<Outcome>,
+    pub(crate) lost_rows: bool,
+    /// Known rows, and those whose fields are all what they were.
+    pub(crate) known: usize,
+    pub(crate) reproduced: usize,
+    /// Values that are read where they were and cannot be what they were.
+    pub(crate) jumps: Vec<Jump>,
+}
+
+pub(crate) struct Solver<'a> {
+    pub(crate) reading: &'a Reading<'a>,
+    pub(crate) evaluator: &'a Evaluator,
+    pub(crate) ingredients: Ingredients,
+    pub(crate) old_records: Vec<&'a Value>,
+    pub(crate) new_records: Vec<&'a Value>,
+    pub(crate) schema: &'a Value,
+    pub(crate) levels: Vec<Level>,
+    /// Per level, the selector that has all literals of the old selectors.
+    selectors: Vec<Option<Vec<String>>>,
+}
+
+/// Values of an atom on both sides.
+pub(crate) struct Seen {
+    pub(crate) old: Vec<Option<Value>>,
+    /// As it is written, on the new rows.
+    pub(crate) new: Vec<Option<Value>>,
+    pub(crate) container: bool,
+}
+
+impl<'a> Solver<'a> {
+    pub(crate) fn new(
+        reading: &'a Reading<'a>,
+        evaluator: &'a Evaluator,
+        ingredients: Ingredients,
+        old_records: Vec<&'a Value>,
+        new_records: Vec<&'a Value>,
+        schema: &'a Value,
+    ) -> Self {
+        let mut levels = vec![Level::root(&old_records, &new_records, ingredients)];
+        for (index, context) in reading.contexts.iter().enumerate().skip(1) {
+            let fields: Vec<FieldPath> = reading
+                .atoms
+                .iter()
+                .filter(|atom| atom.context == index)
+                .filter_map(|atom| atom.path.clone())
+                .filter(|path| !path.steps.is_empty())
+                .collect();
+            let around = &levels[context.parent.unwrap_or(0)];
+            let sides = (old_records.as_slice(), new_records.as_slice());
+            levels.push(Level::within(around, context, &fields, sides, evaluator, ingredients));
+        }
+        let parents: Vec<Option<usize>> = reading.contexts.iter().map(|context| context.parent).collect();
+        link(&mut levels, &parents);
+        let selectors = levels.iter().enumerate().map(|(index, level)| selector_of(reading, index, level)).collect();
+        Self { reading, evaluator, ingredients, old_records, new_records, schema, levels, selectors }
+    }
+
+    pub(crate) fn selector(&self, context: usize) -> Option<&[String]> {
+        self.selectors[context].as_deref()
+    }
+
+    fn eval_old(&self, context: usize, text: &str) -> Vec<Option<Value>> {
+        let rows = &self.levels[context].old;
+        let part = |(row, value): (usize, &Value)| {
+            self.evaluator.part(&self.reading.prelude, text, value, self.old_records[rows.record[row]]).ok().flatten()
+        };
+        rows.values.iter().enumerate().map(part).collect()
+    }
+
+    fn eval_new(&self, context: usize, text: &str) -> Vec<Option<Value>> {
+        self.try_new(context, text).into_iter().map(|value| value.ok().flatten()).collect()
+    }
+
+    fn try_new(&self, context: usize, text: &str) -> Vec<Result<Option<Value>, ()>> {
+        let rows = &self.levels[context].new;
+        let part = |(row, value): (usize, &Value)| {
+            self.evaluator.part(&self.reading.prelude, text, value, self.new_records[rows.record[row]])
+        };
+        rows.values.iter().enumerate().map(part).collect()
+    }
+
+    pub(crate) fn solve(&self) -> Solution {
+        let seen: Vec<Seen> = self.reading.atoms.iter().map(|atom| self.see(atom.context, &atom.text)).collect();
+        let mut resolutions: Vec<Option<Resolution>> =
+            (0..self.reading.atoms.len()).map(|index| self.by_values(index, &seen[index])).collect();
+        named::resolve(self, &seen, &mut resolutions);
+        self.containers(&seen, &mut resolutions);
+        let mut resolutions: Vec<Resolution> =
+            resolutions.into_iter().map(|known| known.unwrap_or(Resolution::stays(Evidence::Gone))).collect();
+        self.same_selector(&mut resolutions);
+        self.one_for_all(&seen, &mut resolutions);
+        self.relax(&mut resolutions);
+
+        let mut edits = self.context_edits(&resolutions);
+        edits.extend(self.atom_edits(&resolutions));
+        let mut outcomes = Vec::new();
+        for leaf in &self.reading.leaves {
+            outcomes.push(self.leaf(leaf, &resolutions, &seen, &mut edits));
+        }
+        let whole = Span::new(0, self.reading.source.len());
+        let mapping = splice(self.reading.source, whole, &edits);
+        let (known, reproduced) = self.reproduced(&outcomes);
+        let lost_rows = self.levels.iter().skip(1).any(|level| level.lost)
+            && self.reading.leaves.iter().zip(&outcomes).any(|(leaf, _)| self.levels[leaf.context].lost);
+        let reads = resolutions.iter().map(|r| r.choice.as_ref().map_or(String::new(), |c| c.render(""))).collect();
+        let jumps = self.jumps(&resolutions, &seen);
+        Solution { mapping, reads, outcomes, lost_rows, known, reproduced, jumps }
+    }
+
+    fn jumps(&self, resolutions: &[Resolution], seen: &[Seen]) -> Vec<Jump> {
+        let mut found = Vec::new();
+        for (index, resolution) in resolutions.iter().enumerate() {
+            let unconfirmed = matches!(resolution.evidence, Evidence::Kept { confirmed: 0 | 1 } | Evidence::SameName);
+            if !unconfirmed || seen[index].container {
+                continue;
+            }
+            let atom = &self.reading.atoms[index];
+            let now = match &resolution.choice {
+                Some(choice) if !choice.path.steps.is_empty() => self.eval_new(atom.context, &choice.render("")),
+                _ => seen[index].new.clone(),
+            };
+            let profile = |values: &[Option<Value>]| {
+                let mut profile = OutputProfile::default();
+                for value in values {
+                    let mut object = serde_json::Map::new();
+                    if let Some(value) = value {
+                        object.insert(atom.text.clone(), value.clone());
+                    }
+                    profile.observe(&Value::Object(object));
+                }
+                profile
+            };
+            let all = jumps(&profile(&seen[index].old), &profile(&now));
+            found
+                .extend(all.into_iter().filter(|jump| !matches!(jump.what, JumpKind::Silent { usual } if usual < 0.9)));
+        }
+        found
+    }
+
+    fn see(&self, context: usize, text: &str) -> Seen {
+        let old = self.eval_old(context, text);
+        let new = self.eval_new(context, text);
+        let holds_objects = |value: &Value| match value {
+            Value::Object(_) => true,
+            Value::Array(items) => items.iter().any(|item| item.is_object() || item.is_array()),
+            _ => false,
+        };
+        let container = old.iter().flatten().any(holds_objects);
+        Seen { old, new, container }
+    }
+
+    fn context_edits(&self, resolutions: &[Resolution]) -> Vec<Edit> {
+        let mut edits = Vec::new();
+        for (index, (context, level)) in self.reading.contexts.iter().zip(&self.levels).enumerate() {
+            let Some(moved) = &level.moved else { continue };
+            let reads_key = self.reading.atoms.iter().zip(resolutions).any(|(atom, resolution)| {
+                let choice = resolution.choice.as_ref();
+                atom.context == index && choice.is_some_and(|choice| choice.path.last_key() == ROW_KEY)
+            });
+            let moved = level.moved_with_key.as_ref().filter(|_| reads_key).unwrap_or(moved);
+            for (span, prefix) in &context.spans {
+                let text = if prefix.is_empty() || moved == "$" { moved.clone() } else { format!("{prefix}.{moved}") };
+                edits.push(Edit { span: *span, text });
+            }
+        }
+        edits
+    }
+
+    fn atom_edits(&self, resolutions: &[Resolution]) -> Vec<Edit> {
+        let mut edits = Vec::new();
+        for (atom, resolution) in self.reading.atoms.iter().zip(resolutions) {
+            let Some(choice) = &resolution.choice else { continue };
+            for (span, prefix) in &atom.sites {
+                let old = self.reading.source.get(span.start..span.end).unwrap_or_default();
+                let text = if choice.path.steps.is_empty() {
+                    let text = choice.conversion.render(old);
+                    if choice.conversion.is_operation() { format!("({text})") } else { text }
+                } else {
+                    choice.render(prefix)
+                };
+                if text != old {
+                    edits.push(Edit { span: *span, text });
+                }
+            }
+        }
+        edits
+    }
+
+    fn reproduced(&self, outcomes: &[Outcome]) -> (usize, usize) {
+        let (mut known, mut reproduced) = (0, 0);
+        for (context, level) in self.levels.iter().enumerate() {
+            let leaves: Vec<(Values, Values)> = self
+                .reading
+                .leaves
+                .iter()
+                .zip(outcomes)
+                .filter(|(leaf, _)| leaf.context == context && !leaf.outer)
+                .map(|(leaf, outcome)| {
+                    let old = self.reading.source.get(leaf.span.start..leaf.span.end).unwrap_or_default();
+                    (self.eval_old(context, old), self.eval_new(context, &outcome.text))
+                })
+                .collect();
+            if leaves.is_empty() {
+                continue;
+            }
+            for pair in level.fresh() {
+                known += 1;
+                let same =
+                    |(old, new): &(Values, Values)| equal_options(old[pair.old].as_ref(), new[pair.new].as_ref());
+                reproduced += usize::from(leaves.iter().all(same));
+            }
+        }
+        (known, reproduced)
+    }
+}
+
+/// The one field of items under whose values most literals of the old selectors stand.
+fn selector_of(reading: &Reading<'_>, context: usize, level: &Level) -> Option<Vec<String>> {
+    let atoms = reading.atoms.iter().filter(|atom| atom.context == context);
+    let mut literals: Vec<&Literal> = atoms.filter_map(|atom| Some(atom.path.as_ref()?.literal()?.1)).collect();
+    literals.sort();
+    literals.dedup();
+    let mut found: BTreeMap<Vec<String>, Vec<&Literal>> = BTreeMap::new();
+    for (key, literal) in level.new_table.columns.iter().filter_map(|column| column.path.literal()) {
+        let known = found.entry(key.to_vec()).or_default();
+        if literals.contains(&literal) && !known.contains(&literal) {
+            known.push(literal);
+        }
+    }
+    let most = found.values().map(Vec::len).max().filter(|most| *most > 0)?;
+    let mut best = found.into_iter().filter(|(_, literals)| literals.len() == most).map(|(key, _)| key);
+    let first = best.next()?;
+    best.next().is_none().then_some(first)
+}
+
+/// Path of the container of a value.
+pub(crate) fn parent_keys(path: &FieldPath) -> Vec<&str> {
+    let mut keys = path.keys();
+    if matches!(path.steps.last(), Some(Step::Key(_))) {
+        keys.pop();
+    }
+    keys
+}

@@ -1,0 +1,212 @@
+//! What known entities and the form of values say about a value that the mapping reads.
+
+use serde_json::Value;
+
+use super::{Resolution, Seen, Solver};
+use crate::convert::Conversion;
+use crate::evidence::Evidence;
+use crate::forms;
+use crate::path::FieldPath;
+use crate::pick::{Choice, Pick, Rarity, Request, pick};
+use crate::table::Column;
+use crate::value::{equal_options, is_empty};
+
+impl Solver<'_> {
+    /// What known entities and unchanged places say about a value; `None` leaves it to names.
+    pub(super) fn by_values(&self, index: usize, seen: &Seen) -> Option<Resolution> {
+        let atom = &self.reading.atoms[index];
+        let level = &self.levels[atom.context];
+        if seen.container {
+            return None;
+        }
+        let known: Vec<(usize, Option<&Value>)> =
+            level.fresh().map(|pair| (pair.new, seen.old[pair.old].as_ref())).collect();
+        let alive = seen.new.iter().any(|value| !is_empty(value.as_ref()));
+        let (mut agree, mut example) = (0, None);
+        let mut disagree = 0;
+        for (row, expected) in &known {
+            let now = seen.new[*row].as_ref();
+            if is_empty(now) && is_empty(*expected) {
+                continue;
+            }
+            if equal_options(now, *expected) {
+                agree += 1;
+            } else {
+                disagree += 1;
+                example.get_or_insert_with(|| contradiction(*expected, now));
+            }
+        }
+        if alive && disagree == 0 {
+            if agree > 0 {
+                return Some(Resolution::stays(Evidence::Kept { confirmed: agree }));
+            }
+            return self.by_form(seen);
+        }
+        if alive && self.outputs_agree(index) {
+            return Some(Resolution::stays(Evidence::Kept { confirmed: agree + disagree }));
+        }
+        match self.pick(index, seen, &known, alive && disagree > agree) {
+            Pick::One(choice) => {
+                let support = choice.support;
+                let evidence =
+                    Evidence::Proven { records: support.records, values: support.values, bits: support.bits };
+                Some(Resolution::new(Some(choice), evidence))
+            }
+            Pick::Tied(choices) => {
+                let rivals = choices.iter().skip(1).map(|choice| choice.render("")).collect();
+                let mut choices = choices.into_iter();
+                let choice = choices.next();
+                Some(Resolution { choice, evidence: Evidence::Tied { rivals }, rivals: choices.collect() })
+            }
+            Pick::None if !alive => self.perhaps_quiet(atom.context, seen),
+            Pick::None if is_volatile(&known, seen, agree, disagree) => {
+                Some(Resolution::stays(Evidence::Kept { confirmed: agree }))
+            }
+            Pick::None => {
+                let example = example.unwrap_or_default();
+                Some(Resolution::stays(Evidence::Refuted { example }))
+            }
+        }
+    }
+
+    pub(super) fn pick(&self, index: usize, seen: &Seen, known: &[(usize, Option<&Value>)], alive: bool) -> Pick {
+        let atom = &self.reading.atoms[index];
+        let level = &self.levels[atom.context];
+        let names = self.names_of(index);
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let request = Request {
+            known,
+            names: &names,
+            before: Some((&level.old_table, &seen.old)),
+            old_path: atom.path.as_ref(),
+            rarity: &Rarity::of(seen.old.iter().flatten()),
+            redefined: alive,
+            selector: self.selector(atom.context),
+            ingredients: self.ingredients,
+        };
+        let optional = seen.old.iter().any(|value| is_empty(value.as_ref()));
+        match pick(&request, &level.new_table) {
+            Pick::One(choice) => Pick::One(Choice { optional, ..choice }),
+            Pick::Tied(choices) => {
+                Pick::Tied(choices.into_iter().map(|choice| Choice { optional, ..choice }).collect())
+            }
+            Pick::None => Pick::None,
+        }
+    }
+
+    /// The name it was read by, and the names of the outputs that are nothing but it.
+    pub(crate) fn names_of(&self, index: usize) -> Vec<String> {
+        let atom = &self.reading.atoms[index];
+        let mut names = Vec::new();
+        if let Some(path) = &atom.path {
+            names.push(path.last_key().to_owned());
+        }
+        for leaf in self.reading.leaves.iter().filter(|leaf| leaf.atoms == [index]) {
+            names.extend(leaf.path.last().cloned());
+        }
+        names
+    }
+
+    /// No known entity shows it: the form of the values has to do.
+    pub(super) fn by_form(&self, seen: &Seen) -> Option<Resolution> {
+        let kept = Resolution::stays(Evidence::Kept { confirmed: 0 });
+        let nothing_before = seen.old.iter().all(|value| is_empty(value.as_ref()));
+        if nothing_before || !self.ingredients.values {
+            return Some(kept);
+        }
+        match forms::recast(&seen.old, &seen.new) {
+            Some(Conversion::Same) => Some(kept),
+            Some(conversion) if self.ingredients.conversions => {
+                let evidence = Evidence::Recast { conversion: conversion.describe() };
+                // The path is filled in where the text is written.
+                let choice = Choice::plain(FieldPath::default(), conversion);
+                Some(Resolution::new(Some(choice), evidence))
+            }
+            _ if forms::common(&seen.old).is_none() && forms::common(&seen.new).is_none() => Some(kept),
+            _ => {
+                let (was, is) = (forms::common(&seen.old), forms::common(&seen.new));
+                let example = format!("was {was:?}, is {is:?}").to_lowercase();
+                Some(Resolution::stays(Evidence::Refuted { example }))
+            }
+        }
+    }
+
+    /// An optional value may be away by chance.
+    pub(super) fn perhaps_quiet(&self, context: usize, seen: &Seen) -> Option<Resolution> {
+        let filled = seen.old.iter().filter(|value| !is_empty(value.as_ref())).count();
+        let share = (filled as f64 + 0.5) / (seen.old.len() as f64 + 1.0);
+        let chance = (1.0 - share).powf(seen.new.len() as f64);
+        if filled == 0 {
+            return Some(Resolution::stays(Evidence::Kept { confirmed: 0 }));
+        }
+        // An optional part that is away is no news while there is no new field that could be it.
+        let level = &self.levels[context];
+        let own = level.new_table.columns.iter().filter(|column| !column.path.root && column.path.literal().is_none());
+        let known_before = |column: &Column| level.old_table.get(&column.path).is_some();
+        let nothing_new = own.filter(|column| !column.path.is_positional()).all(known_before);
+        if share < 0.9 && nothing_new && level.moved.is_none() {
+            return Some(Resolution::stays(Evidence::Kept { confirmed: 0 }));
+        }
+        let there = seen.new.iter().any(Option::is_some);
+        if chance > 0.02 && there {
+            return Some(Resolution::stays(Evidence::Kept { confirmed: 0 }));
+        }
+        (chance > 0.02).then_some(Resolution::stays(Evidence::Quiet))
+    }
+
+    /// Whether all outputs that read the value are what they were for known entities.
+    pub(super) fn outputs_agree(&self, index: usize) -> bool {
+        let atom = &self.reading.atoms[index];
+        let level = &self.levels[atom.context];
+        let mut checked = false;
+        for leaf in self.reading.leaves.iter().filter(|leaf| leaf.atoms.contains(&index) && !leaf.outer) {
+            if leaf.atoms.iter().any(|other| *other != index && !self.is_within(*other, index)) {
+                return false;
+            }
+            let level = if leaf.context == atom.context { level } else { &self.levels[leaf.context] };
+            let old_text = self.reading.source.get(leaf.span.start..leaf.span.end).unwrap_or_default();
+            let (old, new) = (self.eval_old(leaf.context, old_text), self.eval_new(leaf.context, old_text));
+            for pair in level.fresh() {
+                if is_empty(old[pair.old].as_ref()) && is_empty(new[pair.new].as_ref()) {
+                    continue;
+                }
+                if !equal_options(old[pair.old].as_ref(), new[pair.new].as_ref()) {
+                    return false;
+                }
+                checked = true;
+            }
+        }
+        checked
+    }
+}
+
+pub(super) fn contradiction(expected: Option<&Value>, now: Option<&Value>) -> String {
+    let shown = |value: Option<&Value>| match value {
+        None => "nothing".to_owned(),
+        Some(value) => {
+            let text = value.to_string();
+            if text.chars().count() > 60 { format!("{}…", text.chars().take(60).collect::<String>()) } else { text }
+        }
+    };
+    format!("{} became {}", shown(expected), shown(now))
+}
+
+/// Whether the differences are those of a value that changes all the time rather than of drift.
+fn is_volatile(known: &[(usize, Option<&Value>)], seen: &Seen, agree: usize, disagree: usize) -> bool {
+    if agree > 0 && agree * 2 >= disagree {
+        return true;
+    }
+    let mut ratios: Vec<f64> = Vec::new();
+    for (row, expected) in known {
+        let now = seen.new[*row].as_ref();
+        match (expected.and_then(Value::as_f64), now.and_then(Value::as_f64)) {
+            (Some(a), Some(b)) if a == b => ratios.push(1.0),
+            (Some(a), Some(b)) if a != 0.0 && (0.3..=3.0).contains(&(b / a)) => ratios.push(b / a),
+            (None, None) if is_empty(*expected) && is_empty(now) => {}
+            _ => return false,
+        }
+    }
+    // The same ratio everywhere is another unit, not another day.
+    let (low, high) = ratios.iter().fold((f64::MAX, f64::MIN), |(low, high), r| (low.min(*r), high.max(*r)));
+    ratios.len() >= 2 && high > low * 1.02
+}
