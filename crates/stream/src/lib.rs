@@ -5,6 +5,7 @@
 //! calls the stage and routes outcomes; the member polls, tracks offsets and commits.
 
 mod assignment;
+mod chaos;
 mod dead_letter;
 mod error;
 mod events;

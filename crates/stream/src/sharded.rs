@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use prunella_model::{Code, Route};
 use prunella_telemetry::emit;
 
+use crate::chaos::{self, Point, Sabotage, sabotaged};
 use crate::dead_letter::DeadLetter;
 use crate::error::StreamError;
 use crate::events::{RecordDone, RecordFailed};
@@ -60,7 +61,9 @@ pub async fn run<S: Stage>(
         };
         match event {
             Some(MemberEvent::Record(record)) => {
-                let shard = (worker.stage.lane(&record) % shards.len() as u64) as usize;
+                let lane =
+                    if sabotaged(Sabotage::MixLanes) { record.offset as u64 } else { worker.stage.lane(&record) };
+                let shard = (lane % shards.len() as u64) as usize;
                 if shards[shard].send(record).is_err() {
                     break Err(worker.shard_ended());
                 }
@@ -94,6 +97,7 @@ impl<S: Stage> Worker<S> {
             let started = Instant::now();
             let Some(written) = self.outcome(&record).await else { return };
             emit(RecordDone { stage: self.handle.stage(), record: &record, took: started.elapsed() });
+            chaos::at(self.handle.stage(), Point::Decided);
             self.write(record, written).await;
         }
     }

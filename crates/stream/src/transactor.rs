@@ -27,8 +27,9 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use prunella_telemetry::emit;
 
+use crate::chaos::{self, Point, Sabotage, sabotaged};
 use crate::error::StreamError;
-use crate::events::{Step, TransactionEnded, TransactionReached};
+use crate::events::{TransactionEnded, TransactionReached};
 use crate::member::{MemberContext, MemberHandle};
 use crate::membership::group_metadata;
 use crate::offsets::{AssignmentEpoch, NextOffset};
@@ -212,20 +213,35 @@ impl Transactor {
 
     fn transaction(&self, work: &mut Work, batch: &[Submission]) -> Result<(), Failure> {
         let offsets = self.offsets(work, batch)?;
-        let step = |step: Step| emit(TransactionReached { stage: self.member.stage(), step });
+        let reached = |step: Point| {
+            emit(TransactionReached { stage: self.member.stage(), step });
+            chaos::at(self.member.stage(), step);
+        };
+        let group = || match chaos::nobody(self.member.group()) {
+            Some(nobody) => Ok(nobody),
+            None => group_metadata(&self.consumer).ok_or_else(|| Failure::Group("put out of it".to_owned())),
+        };
         self.producer.begin()?;
-        step(Step::Begun);
+        reached(Point::Begun);
+        if sabotaged(Sabotage::CommitEarly) {
+            self.producer.send_offsets(&offsets, &group()?)?;
+            self.producer.commit()?;
+            reached(Point::Committed);
+            self.producer.begin()?;
+        }
         let sent = self.producer.write(batch.iter().flat_map(|submission| submission.records.iter()));
         if let Err(Failure::TooLarge { topic, bytes }) = &sent {
             self.refused.learn(topic, *bytes);
         }
         sent?;
-        step(Step::Written);
-        let group = group_metadata(&self.consumer).ok_or_else(|| Failure::Group("put out of it".to_owned()))?;
-        self.producer.send_offsets(&offsets, &group)?;
-        step(Step::OffsetsSent);
+        reached(Point::Written);
+        if !sabotaged(Sabotage::SkipCommit) && !sabotaged(Sabotage::CommitEarly) {
+            self.producer.send_offsets(&offsets, &group()?)?;
+        }
+        reached(Point::OffsetsSent);
+        reached(Point::Ending);
         self.producer.commit()?;
-        step(Step::Committed);
+        reached(Point::Committed);
         Ok(())
     }
 
@@ -301,6 +317,9 @@ impl Work {
     fn take(&mut self, submission: Submission) {
         let (partition, epoch) = submission.owner.partition();
         if self.released.get(partition).is_some_and(|released| epoch <= *released) {
+            if sabotaged(Sabotage::KeepLateOutcomes) {
+                self.push(submission);
+            }
             return;
         }
         let Owner::Record(position) = submission.owner.clone() else { return self.push(submission) };

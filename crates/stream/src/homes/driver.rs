@@ -12,6 +12,7 @@ use prunella_telemetry::emit;
 use super::restoring::{RestoredHomes, apply_all};
 use super::too_large::TooLarge;
 use super::{Effects, Home, HomeSite, Homes, HomesConfig, now_millis};
+use crate::chaos::{self, Point};
 use crate::dead_letter::DeadLetter;
 use crate::error::StreamError;
 use crate::events::{RecordDone, RecordFailed, Restored};
@@ -233,6 +234,7 @@ impl<H: Homes> Driver<H> {
             }
         };
         emit(RecordDone { stage: self.handle.stage(), record: &record, took: started.elapsed() });
+        chaos::at(self.handle.stage(), Point::Decided);
         self.perform(Cause::Record(Box::new(record)), effects).await;
         Ok(())
     }

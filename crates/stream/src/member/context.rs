@@ -14,6 +14,7 @@ use prunella_telemetry::emit;
 
 use super::{Command, MemberEvent};
 use crate::assignment::Assignment;
+use crate::chaos::{self, Point, Sabotage, sabotaged};
 use crate::error::StreamError;
 use crate::events::{ClientError, CommitDone, Lag, PartitionsAssigned, PartitionsRevoked};
 use crate::offsets::NextOffset;
@@ -151,6 +152,7 @@ impl MemberContext {
         }
         emit(PartitionsAssigned { stage: &self.stage, partitions, owned });
         self.tell(MemberEvent::Assigned(assigned));
+        chaos::at(&self.stage, Point::Assigned);
     }
 
     fn revoked(&self, consumer: &BaseConsumer<Self>, partitions: Vec<TopicPartition>) {
@@ -158,6 +160,7 @@ impl MemberContext {
             return;
         }
         let lost = consumer.assignment_lost();
+        chaos::at(&self.stage, Point::Revoked);
         let (released, release) = sync_channel(1);
         self.tell(MemberEvent::Revoked { partitions: partitions.clone(), released });
         // A lost partition has a new owner already: its work in flight is for nothing.
@@ -223,6 +226,10 @@ pub(super) fn commit(
     if commits.is_empty() {
         return;
     }
+    if sabotaged(Sabotage::SkipCommit) {
+        return;
+    }
+    chaos::at(stage, Point::Committing);
     let mut list = TopicPartitionList::new();
     for (partition, next) in commits {
         let offset = Offset::Offset(next.as_commit());

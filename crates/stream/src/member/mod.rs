@@ -23,6 +23,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 pub(crate) use context::MemberContext;
 
 use crate::assignment::{Assignment, Limits};
+use crate::chaos::{self, Point};
 use crate::error::StreamError;
 use crate::offsets::AssignmentEpoch;
 use crate::outlet::Outlet;
@@ -115,6 +116,7 @@ impl MemberHandle {
     }
 
     pub(crate) fn complete_at(&self, source: TopicPartition, epoch: AssignmentEpoch, offset: i64) {
+        chaos::at(&self.stage, Point::Delivered);
         self.command(Command::Complete { source, epoch, offset });
     }
 

@@ -14,6 +14,7 @@ use prunella_telemetry::emit;
 use super::MemberEvent;
 use super::context::{MemberContext, Requests, commit};
 use crate::assignment::Flow;
+use crate::chaos::{self, Point, Sabotage, sabotaged};
 use crate::error::StreamError;
 use crate::events::{ClientError, Load};
 use crate::record::{Record, TopicPartition};
@@ -148,6 +149,9 @@ impl PollLoop {
                     let mut record = Record::from_message(&message, topic, epoch);
                     let (sequence, flow) = inner.assignment.taken(&source, record.offset, record.size());
                     record.sequence = sequence;
+                    if sabotaged(Sabotage::CommitEarly) {
+                        inner.assignment.completed(&source, epoch, record.offset);
+                    }
                     drop(inner);
                     context.tell(MemberEvent::Record(record));
                     if flow == Flow::Hold {
@@ -202,11 +206,13 @@ impl PollLoop {
     /// revocations find nothing in flight.
     fn drain(&self) {
         let context = self.consumer.context();
+        chaos::at(&context.stage, Point::Draining);
         let undone = context.drain(None);
         if context.transactor.is_none() {
             let commits = context.inner().assignment.take_commits(None);
             commit(&self.consumer, &context.stage, &commits, CommitMode::Sync);
         }
+        chaos::at(&context.stage, Point::Leaving);
         tracing::info!(stage = %context.stage, undone, "stage stopped");
     }
 }
