@@ -77,7 +77,7 @@ impl LocalCluster {
         thread::scope(|scope| {
             let starting: Vec<_> = nodes.iter_mut().map(|node| scope.spawn(|| node.start(progress))).collect();
             let join = |node: thread::ScopedJoinHandle<'_, _>| node.join().unwrap_or_else(|panic| resume_unwind(panic));
-            starting.into_iter().map(join).collect::<Result<(), _>>()
+            starting.into_iter().try_for_each(join)
         })?;
         Ok(Self { nodes })
     }

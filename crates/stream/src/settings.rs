@@ -26,6 +26,9 @@ impl Default for KafkaSettings {
     }
 }
 
+/// The least time that a broker gets to answer a request of a transaction.
+const SHORTEST_REQUEST: Duration = Duration::from_secs(1);
+
 /// Settings that decide what the runtime promises; changing them would break it.
 const OWNED: &[(&str, &str)] = &[
     ("bootstrap.servers", "set kafka.brokers"),
@@ -58,6 +61,8 @@ impl KafkaSettings {
         // Reconnects and metadata of a restarted broker are noticed in a second, not in ten.
         config.set("reconnect.backoff.max.ms", "2000");
         config.set("topic.metadata.refresh.interval.ms", "30000");
+        // So is a connection that is there and carries nothing: in this time, not in a minute.
+        config.set("socket.timeout.ms", "15000");
         for (key, value) in &self.librdkafka {
             if let Some((_, reason)) = OWNED.iter().find(|(owned, _)| owned == key) {
                 return Err(StreamError::OwnedSetting { key: key.clone(), reason });
@@ -122,7 +127,9 @@ impl KafkaSettings {
         config.set("transaction.timeout.ms", &millis);
         // A record that is not delivered within the transaction is not delivered.
         config.set("message.timeout.ms", &millis);
-        for (key, value) in [("retry.backoff.ms", "5"), ("linger.ms", "0")] {
+        // A request may be lost and sent again within a transaction.
+        let patience = (timeout / 2).max(SHORTEST_REQUEST).as_millis().to_string();
+        for (key, value) in [("retry.backoff.ms", "5"), ("linger.ms", "0"), ("socket.timeout.ms", patience.as_str())] {
             self.set_unless_given(&mut config, key, value);
         }
         Ok(config)

@@ -190,7 +190,11 @@ impl MemberContext {
     /// known, the whole member is built anew.
     fn release_transactions(&self, partitions: &[TopicPartition], lost: bool) -> Result<(), StreamError> {
         let Some(transactor) = &self.transactor else { return Ok(()) };
-        let failed = |reason: &str| StreamError::Group { stage: self.stage.clone(), reason: reason.to_owned() };
+        let failed = |reason: &str| {
+            // Before this callback returns: the client joins the group again after it.
+            transactor.give_up();
+            StreamError::Group { stage: self.stage.clone(), reason: reason.to_owned() }
+        };
         if lost {
             return Err(failed("its partitions went to others before it gave them up"));
         }

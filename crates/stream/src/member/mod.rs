@@ -35,7 +35,7 @@ use crate::sizes::RefusedSizes;
 use crate::transaction::TransactionalProducer;
 use crate::transactor::{Transactor, transactor};
 use context::{Inner, Requests};
-use poll::{PollLoop, subscribe};
+use poll::{PollLoop, Transactions, subscribe};
 
 /// Who joins which group.
 pub struct MemberConfig {
@@ -177,8 +177,8 @@ impl Member {
             Writing::AtLeastOnce(output) => (Outlet::AtLeastOnce(output), None),
             Writing::ExactlyOnce { id, settings, refused } => {
                 let producer = TransactionalProducer::new(&config.kafka, &settings, &id, &config.stage)?;
-                let (handle, messages) = transactor(refused.clone());
-                (Outlet::ExactlyOnce(handle.clone()), Some((handle, messages, producer, settings, refused)))
+                let (handle, messages, state) = transactor(refused.clone());
+                (Outlet::ExactlyOnce(handle.clone()), Some((handle, messages, state, producer, settings, refused)))
             }
         };
         let context = MemberContext {
@@ -201,10 +201,12 @@ impl Member {
         let consumer = Arc::new(consumer);
         let transactions = match transactions {
             None => None,
-            Some((transactor, messages, producer, settings, refused)) => {
-                let (consumer, member) = (consumer.clone(), handle.clone());
-                let thread = Transactor { messages, producer, consumer, member, settings, refused }.spawn();
-                Some((transactor, thread.map_err(thread_error)?))
+            Some((handle_of_it, messages, state, producer, settings, refused)) => {
+                let (consumer, member) = (Arc::downgrade(&consumer), handle.clone());
+                let timeout = settings.timeout.duration();
+                let transactor = Transactor { messages, producer, state, consumer, member, settings, refused };
+                let thread = transactor.spawn().map_err(thread_error)?;
+                Some(Transactions { transactor: handle_of_it, thread, timeout })
             }
         };
         let commit_interval = config.runtime.commit_interval.duration();

@@ -1,5 +1,6 @@
 //! One round: a cluster, processes, load; faults in the order of the plan; time to settle; the oracle.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -31,7 +32,7 @@ fn config(plan: &Plan) -> Value {
         "kafka": { "librdkafka": { "session.timeout.ms": "3000", "heartbeat.interval.ms": "500" } },
         "runtime": { "drain-timeout": plan.drain_timeout },
         "extractor": { "batch-items": 5, "journal-batches": 2 },
-        "telemetry": { "log-format": "json" },
+        "telemetry": { "log-format": "json", "log-filter": "info,prunella_stream::events=trace" },
     })
 }
 
@@ -111,19 +112,19 @@ impl Round {
                 self.cluster.kill(*node);
                 self.wait(*away);
                 self.cluster.restart(*node);
-                self.wait(Duration::from_secs(4));
+                self.wait(Duration::from_secs(2));
             }
             Fault::FreezeBroker { node, time } => {
                 self.cluster.freeze(*node);
                 self.wait(*time);
                 self.cluster.thaw(*node);
-                self.wait(Duration::from_secs(4));
+                self.wait(Duration::from_secs(2));
             }
             Fault::RollBrokers => {
                 for node in 0..self.cluster.nodes() {
                     self.cluster.stop(node);
                     self.cluster.restart(node);
-                    self.wait(Duration::from_secs(4));
+                    self.wait(Duration::from_secs(2));
                 }
             }
             Fault::Clock { seconds } => {
@@ -187,6 +188,17 @@ impl Round {
         }
     }
 
+    fn keep_logs(&self, seed: u64) {
+        let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("chaos-{seed}"));
+        std::fs::create_dir_all(&kept).expect("a directory");
+        for entry in std::fs::read_dir(self.installation.directory()).expect("its files").flatten() {
+            if entry.path().extension().is_some_and(|extension| extension == "log") {
+                std::fs::copy(entry.path(), kept.join(entry.file_name())).expect("copied");
+            }
+        }
+        eprintln!("  logs of the processes, in the order they were started: {}", kept.display());
+    }
+
     fn report(self, plan: &Plan, sent: &Sent) -> Vec<Finding> {
         let Plan { seed, placement, guarantee, sabotage, .. } = plan;
         let (starts, seconds) = (self.members.starts, self.timeline.seconds());
@@ -203,6 +215,7 @@ impl Round {
             for finding in &self.findings {
                 eprintln!("  {finding}");
             }
+            self.keep_logs(*seed);
         }
         self.findings
     }
