@@ -20,7 +20,7 @@ use crate::output::OutputError;
 use crate::record::{OutRecord, Record};
 use crate::retry::Backoff;
 use crate::settings::RuntimeSettings;
-use crate::stage::{Stage, StageError};
+use crate::stage::{Stage, StageError, without_panic};
 use crate::transactor::Owner;
 
 /// Runs `stage` until `stop` is cancelled and the work in flight is drained.
@@ -107,7 +107,7 @@ impl<S: Stage> Worker<S> {
         let backoff = Backoff::new(self.runtime.backoff.duration(), self.runtime.max_backoff.duration());
         let mut attempt = 1;
         loop {
-            let error = match self.stage.process(record).await {
+            let error = match without_panic(self.stage.process(record)).await {
                 Ok(outcome) => return Some(outcome.records),
                 Err(error) => error,
             };
@@ -143,7 +143,9 @@ impl<S: Stage> Worker<S> {
                 .with(prunella_wire::names::DEAD_ATTEMPTS, attempts.to_string())
                 .of_record(topic, record);
         let mut records = vec![letter];
-        records.extend(self.stage.given_up(record, error).await);
+        if error.code != Code::StagePanicked {
+            records.extend(self.stage.given_up(record, error).await);
+        }
         records
     }
 

@@ -259,7 +259,7 @@ impl RunHome {
                 "" => remains.state = None,
                 "/@trigger" => remains.trigger = None,
                 other => {
-                    remains.steps.retain(|step, _| other[1..] != *step.as_str());
+                    remains.steps.retain(|step, _| other.strip_prefix('/') != Some(step.as_str()));
                     remains.outputs.retain(|output| other != output_suffix(output));
                 }
             }

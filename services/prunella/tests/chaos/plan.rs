@@ -9,6 +9,7 @@ use rand::{Rng, SeedableRng};
 pub(crate) const SLOTS: usize = 3;
 const BROKERS: usize = 3;
 const FAULTS: usize = 9;
+const PATIENCE: Duration = Duration::from_secs(150);
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Network {
@@ -72,6 +73,8 @@ pub(crate) struct Plan {
     /// `PRUNELLA_SABOTAGE`.
     pub(crate) sabotage: Option<&'static str>,
     pub(crate) drain_timeout: &'static str,
+    /// The longest time that everything may take to be well again when the last fault is over.
+    pub(crate) patience: Duration,
 }
 
 impl Plan {
@@ -82,7 +85,7 @@ impl Plan {
         let mut faults: Vec<Fault> = (0..FAULTS).map(|_| fault(&mut dice)).collect();
         faults.push(Fault::Clock { seconds: 0 });
         let armed = (0..40).map(|_| armed(&mut dice, guarantee)).collect();
-        Self { seed, placement, guarantee, armed, faults, sabotage: None, drain_timeout: "3s" }
+        Self { seed, placement, guarantee, armed, faults, sabotage: None, drain_timeout: "3s", patience: PATIENCE }
     }
 
     pub(crate) fn is_exactly_once(&self) -> bool {

@@ -14,10 +14,11 @@ use crate::plan::{Fault, Network, Plan, SLOTS};
 use crate::timeline::Timeline;
 use crate::workload::{CHAIN, Load, ORDERS, Sent, stream};
 
-const PRUNELLA: &str = env!("CARGO_BIN_EXE_prunella");
+/// `PRUNELLA_BINARY` is another build, for whoever builds while rounds run.
+fn binary() -> String {
+    std::env::var("PRUNELLA_BINARY").unwrap_or_else(|_| env!("CARGO_BIN_EXE_prunella").to_owned())
+}
 const WARM_UP: Duration = Duration::from_secs(2);
-/// The longest time that everything may take to be well again when the last fault is over.
-const PATIENCE: Duration = Duration::from_secs(150);
 /// What should not be there gets time to appear.
 const AFTERMATH: Duration = Duration::from_secs(2);
 
@@ -36,8 +37,8 @@ fn config(plan: &Plan) -> Value {
     })
 }
 
-struct Round {
-    cluster: Cluster,
+struct Round<'c> {
+    cluster: &'c Cluster,
     installation: Arc<Installation>,
     members: Members,
     timeline: Arc<Timeline>,
@@ -45,11 +46,10 @@ struct Round {
 }
 
 /// What was found. With findings, the timeline is printed and the files of the round are kept.
-pub(crate) fn run(plan: &Plan) -> Vec<Finding> {
+pub(crate) fn run(plan: &Plan, cluster: &Cluster) -> Vec<Finding> {
     let timeline = Arc::new(Timeline::new());
-    let cluster = Cluster::start();
     let installation =
-        Arc::new(Installation::at(cluster.bootstrap_servers(), cluster.client(), PRUNELLA, &config(plan)));
+        Arc::new(Installation::at(cluster.bootstrap_servers(), cluster.client(), &binary(), &config(plan)));
     installation.cli(&["topics", "apply"]).exits_with(0);
     let input = installation.topic("shop.ticks");
     installation.kafka().create_topic(&input, 3);
@@ -71,7 +71,7 @@ pub(crate) fn run(plan: &Plan) -> Vec<Finding> {
     }
     let sent = load.end();
     round.timeline.note(format!("the load ends: {sent:?}"));
-    round.settle(&sent);
+    round.settle(&sent, plan.patience);
     round.leave();
     let seen = Observed::read(&round.installation);
     drop(load);
@@ -79,7 +79,7 @@ pub(crate) fn run(plan: &Plan) -> Vec<Finding> {
     round.report(plan, &sent)
 }
 
-impl Round {
+impl Round<'_> {
     /// Lets time pass; whoever has ended is started again.
     fn wait(&mut self, time: Duration) {
         let until = Instant::now() + time;
@@ -158,7 +158,7 @@ impl Round {
     }
 
     /// No more faults: all that was asked for has to come to its end by itself.
-    fn settle(&mut self, sent: &Sent) {
+    fn settle(&mut self, sent: &Sent, patience: Duration) {
         let began = Instant::now();
         loop {
             self.members.tend(false);
@@ -169,7 +169,7 @@ impl Round {
                 self.timeline.note(format!("settled after {} s", began.elapsed().as_secs()));
                 break;
             }
-            if began.elapsed() > PATIENCE {
+            if began.elapsed() > patience {
                 self.timeline.note(format!(
                     "not settled: {} and {} runs ended, {ticks} ticks",
                     seen.ended("chain"),
