@@ -173,6 +173,9 @@ pub struct RuntimeSettings {
     pub in_flight_records: usize,
     /// The same in bytes.
     pub in_flight_bytes: ByteSize,
+    /// Bytes of records that all stages of a process together may have taken and not completed. A stage may always
+    /// take a sixteenth of its `in-flight-bytes`.
+    pub memory_budget: ByteSize,
     /// Longest time between the completion of a record and the commit of its offset.
     pub commit_interval: Period,
     /// How long a shutdown or a revoked partition waits for the work in flight.
@@ -191,6 +194,7 @@ impl Default for RuntimeSettings {
             shards: 16,
             in_flight_records: 2000,
             in_flight_bytes: ByteSize::from_mib(64),
+            memory_budget: ByteSize::from_mib(128),
             commit_interval: Period::from_millis(200),
             drain_timeout: Period::from_secs(8),
             attempts: 4,

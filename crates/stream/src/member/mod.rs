@@ -25,6 +25,7 @@ pub(crate) use context::MemberContext;
 use crate::assignment::{Assignment, Limits};
 use crate::chaos::{self, Point};
 use crate::error::StreamError;
+use crate::memory::MemoryBudget;
 use crate::offsets::AssignmentEpoch;
 use crate::outlet::Outlet;
 use crate::output::Output;
@@ -47,6 +48,7 @@ pub struct MemberConfig {
     pub restored_topics: Vec<String>,
     pub kafka: KafkaSettings,
     pub runtime: RuntimeSettings,
+    pub memory: MemoryBudget,
     pub writing: Writing,
 }
 
@@ -181,6 +183,8 @@ impl Member {
                 (Outlet::ExactlyOnce(handle.clone()), Some((handle, messages, state, producer, settings, refused)))
             }
         };
+        let limits =
+            Limits { records: config.runtime.in_flight_records, bytes: config.runtime.in_flight_bytes.as_usize() };
         let context = MemberContext {
             stage: config.stage.clone(),
             restored_topics: config.restored_topics.clone(),
@@ -188,10 +192,7 @@ impl Member {
             events: event_sender,
             transactor: transactions.as_ref().map(|(handle, ..)| handle.clone()),
             inner: Mutex::new(Inner {
-                assignment: Assignment::new(Limits {
-                    records: config.runtime.in_flight_records,
-                    bytes: config.runtime.in_flight_bytes.as_usize(),
-                }),
+                assignment: Assignment::new(limits, &config.memory),
                 commands: command_receiver,
                 requests: Requests::default(),
             }),
