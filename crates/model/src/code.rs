@@ -98,6 +98,7 @@ codes! {
     ProduceFailed = "0307", Fatal, "a record could not be written to Kafka";
     StateUnreadable = "0308", Fatal, "a record of a state topic cannot be read";
     TransactionFailed = "0309", Fatal, "a transaction did not come to its end";
+    StagePanicked = "0310", DeadLetter, "a stage failed on a record in an unforeseen way";
 
     // 04xx: sources
     SourceUnreachable = "0401", Retry, "a source cannot be reached";

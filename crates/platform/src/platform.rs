@@ -1,8 +1,9 @@
 use std::sync::Arc;
 
-use prunella_model::Code;
+use prunella_model::{Code, WorkflowName, WorkspaceName};
 use prunella_stream::{
-    Guarantee, KafkaSettings, MemberConfig, Output, Record, RefusedSizes, RuntimeSettings, StageError, Writing,
+    Guarantee, KafkaSettings, MemberConfig, MemoryBudget, Output, Record, RefusedSizes, RuntimeSettings, StageError,
+    Writing,
 };
 use prunella_topology::Topics;
 use prunella_wire::{ClaimStore, Codec, ControlRecord};
@@ -22,6 +23,7 @@ pub struct Platform {
     pub claims: ClaimStore,
     pub output: Output,
     pub refused: RefusedSizes,
+    pub memory: MemoryBudget,
     pub catalog: Arc<Catalog>,
 }
 
@@ -29,6 +31,13 @@ impl Platform {
     /// Where records go that belong to no workflow.
     pub fn system_dead_letters(&self) -> Arc<str> {
         self.topics.deadletter_system().into()
+    }
+
+    /// Where records of a workflow go that nobody can take. A record may name a workflow that there is not, and a
+    /// topic that there is not would hold up the whole stage.
+    pub fn dead_letters(&self, workspace: &WorkspaceName, workflow: &WorkflowName) -> Arc<str> {
+        let known = self.catalog.history().workflows.contains_key(&(workspace.clone(), workflow.clone()));
+        if known { self.topics.deadletter(workspace, workflow).into() } else { self.system_dead_letters() }
     }
 
     /// The one control record that may stand on a topic.
@@ -67,6 +76,7 @@ impl Platform {
             restored_topics,
             kafka: self.kafka.clone(),
             runtime: self.runtime.clone(),
+            memory: self.memory.clone(),
             writing,
         }
     }

@@ -30,7 +30,7 @@ impl StepWork {
     pub async fn find(platform: &Platform, at: &StepRef) -> Result<Self, StageError> {
         let unknown = |reason: String| {
             StageError::new(Code::WorkflowUnknown, format!("{}: {reason}", at.workflow_ref()))
-                .dead_letter_to(platform.topics.deadletter(&at.workspace, &at.workflow))
+                .dead_letter_to(platform.dead_letters(&at.workspace, &at.workflow))
         };
         let definition = platform
             .catalog

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use prunella_localkafka::{LocalKafka, LocalKafkaConfig};
-use prunella_model::{Code, Period};
+use prunella_model::{ByteSize, Code, Period};
 use prunella_stream::{
-    KafkaSettings, Member, MemberConfig, OutRecord, Outcome, Output, Record, RefusedSizes, RuntimeSettings, Stage,
-    StageError, StreamError, Tail, TailFrom, Tailed, TailedRecord, TransactionSettings, Writing, sharded,
+    KafkaSettings, Member, MemberConfig, MemoryBudget, OutRecord, Outcome, Output, Record, RefusedSizes,
+    RuntimeSettings, Stage, StageError, StreamError, Tail, TailFrom, Tailed, TailedRecord, TransactionSettings,
+    Writing, sharded,
 };
 use prunella_wire::{Headers, names};
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication};
@@ -103,6 +104,7 @@ fn start(
         restored_topics: Vec::new(),
         kafka: settings.clone(),
         runtime,
+        memory: MemoryBudget::new(ByteSize::from_mib(64)),
         writing: writes.of_slot(slot),
     })
     .expect("joins");

@@ -56,6 +56,8 @@ metrics! {
     RECORD_SECONDS: HistogramVec = seconds("prunella_stage_record_seconds", "Time from taking a record to its outcome, retries included.", &["stage"]);
     IN_FLIGHT: IntGaugeVec = gauges("prunella_stage_in_flight_records", "Records taken and not yet completed.", &["stage"]);
     IN_FLIGHT_BYTES: IntGaugeVec = gauges("prunella_stage_in_flight_bytes", "Bytes of records taken and not yet completed.", &["stage"]);
+    MEMORY_BUDGET: IntGauge = gauge("prunella_memory_budget_bytes", "Bytes of records that the stages of this process together may hold (runtime.memory-budget).");
+    MEMORY_HELD: IntGauge = gauge("prunella_memory_held_bytes", "Bytes of records that the stages of this process hold, taken and not completed.");
     PAUSED: IntGaugeVec = gauges("prunella_stage_paused_partitions", "Partitions paused because their work is not keeping up.", &["stage"]);
     ASSIGNED: IntGaugeVec = gauges("prunella_stage_assigned_partitions", "Partitions this process owns.", &["stage"]);
     LAG: IntGaugeVec = gauges("prunella_stage_lag_records", "Records between the last one taken and the end of the partition.", &["stage", "topic"]);

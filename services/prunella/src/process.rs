@@ -13,7 +13,7 @@ use prunella_mapping::MappingCache;
 use prunella_model::Code;
 use prunella_platform::{CancelledRuns, Placement, Platform};
 use prunella_sources::HttpClient;
-use prunella_stream::{Output, RefusedSizes, StreamError};
+use prunella_stream::{MemoryBudget, Output, RefusedSizes, StreamError};
 use prunella_streams::WorkLimits;
 use prunella_topology::{Catalogue, Cluster, TopicName, Topology};
 use prunella_wire::{ClaimStore, Codec, RecordSchema, Registry, ValueSchemas};
@@ -104,6 +104,7 @@ impl Process {
             claims,
             output,
             refused: RefusedSizes::default(),
+            memory: MemoryBudget::new(config.runtime.memory_budget),
             catalog,
         };
         Ok(Self { config, topology, platform, homes, data_directory: data_directory.to_owned() })

@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use site::{EmitError, HomeSite};
 
+use crate::chaos::clock_offset;
 use crate::error::StreamError;
 use crate::member::Member;
 use crate::record::{OutRecord, Record};
@@ -32,7 +33,7 @@ use driver::Driver;
 /// Milliseconds since the epoch.
 pub fn now_millis() -> i64 {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
+    i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX).saturating_add(clock_offset())
 }
 
 /// What a home wants done: records written and, once they are, something started.

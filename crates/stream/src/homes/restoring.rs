@@ -1,8 +1,10 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use futures::TryFutureExt;
 use tokio::sync::mpsc::Receiver;
 
+use prunella_model::Code;
 use prunella_telemetry::emit;
 
 use super::Home;
@@ -10,11 +12,16 @@ use crate::error::StreamError;
 use crate::events::UnreadableState;
 use crate::offsets::AssignmentEpoch;
 use crate::restore::StateRecord;
+use crate::stage::{StageError, without_panic};
 
 /// Homes whose state was read, or why it could not be.
 pub(super) struct RestoredHomes<T> {
     pub(super) result: Result<Vec<(i32, AssignmentEpoch, T, u64)>, StreamError>,
     pub(super) took: Duration,
+}
+
+fn unreadable(reason: String) -> StageError {
+    StageError::new(Code::StateUnreadable, reason)
 }
 
 pub(super) async fn apply_all<T: Home>(
@@ -27,7 +34,8 @@ pub(super) async fn apply_all<T: Home>(
         for record in chunk? {
             let Some((_, home, count)) = homes.get_mut(&record.partition) else { continue };
             *count += 1;
-            if let Err(reason) = home.apply(&record.key, record.value).await {
+            let applied = without_panic(home.apply(&record.key, record.value).map_err(unreadable));
+            if let Err(StageError { message: reason, .. }) = applied.await {
                 let place = format!("{topic}[{}]@{}", record.partition, record.offset);
                 let error = StreamError::Restore { place: place.clone(), reason };
                 emit(UnreadableState { stage, place, error: &error });
