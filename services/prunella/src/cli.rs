@@ -1,13 +1,16 @@
 //! The command line. Nouns and verbs; `--json` everywhere.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 use prunella_model::{RunId, WorkflowName, WorkflowVersion, WorkspaceName};
+use prunella_operate::letters::{LetterPlace, State};
 
 use crate::process::Service;
+use crate::when::When;
 
 /// Self-healing integration pipeline on Kafka.
 #[derive(Debug, Parser)]
@@ -60,6 +63,9 @@ pub enum Command {
     /// Runs: their state and history.
     #[command(subcommand)]
     Runs(RunsCommand),
+    /// Dead letters: read, sent back to where they came from, or laid aside.
+    #[command(subcommand, name = "deadletters")]
+    DeadLetters(DeadLettersCommand),
     /// Print a completion script for a shell.
     Completions {
         #[arg(value_enum)]
@@ -224,6 +230,95 @@ pub enum RunsCommand {
         #[arg(long, default_value = "")]
         reason: String,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DeadLettersCommand {
+    /// Count them by code and step, and list them, newest last.
+    List {
+        /// The workflow or stream; without it those that belong to none.
+        name: Option<WorkflowName>,
+        #[command(flatten)]
+        filter: LetterFilter,
+        /// open, redriven, discarded or any.
+        #[arg(long, default_value = "open", value_parser = parse_state)]
+        state: State,
+        /// Most letters to list; all are counted.
+        #[arg(long, default_value_t = 50)]
+        limit: usize,
+    },
+    /// Tell the whole story of one: what failed, why, where it came from, what it holds.
+    Show {
+        /// `name/partition/offset`, as `list` prints it.
+        #[arg(value_parser = parse_letter)]
+        letter: LetterPlace,
+    },
+    /// Send them back to where they came from. A letter that was redriven before is left alone.
+    Redrive {
+        #[command(flatten)]
+        which: WhichLetters,
+        /// Why, for the audit log.
+        #[arg(long, default_value = "")]
+        reason: String,
+        /// Most letters a second.
+        #[arg(long, default_value = "100")]
+        rate: NonZeroU32,
+        /// Only show what would be done.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Lay them aside for good, with a reason. They stay readable for as long as their topic keeps them.
+    Discard {
+        #[command(flatten)]
+        which: WhichLetters,
+        /// Why, for the audit log.
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+/// What letters have in common.
+#[derive(Debug, Args)]
+pub struct LetterFilter {
+    /// Those of this step.
+    #[arg(long)]
+    pub step: Option<String>,
+    /// Those with this error code, such as PRN-0602.
+    #[arg(long)]
+    pub code: Option<String>,
+    /// Those of this run.
+    #[arg(long)]
+    pub run: Option<RunId>,
+    /// Those given up since: a time such as 2026-11-21T10:00:00Z, or so long ago, such as 2h.
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<When>,
+    /// Those given up before.
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<When>,
+}
+
+/// Letters by name, or what they have in common.
+#[derive(Debug, Args)]
+pub struct WhichLetters {
+    /// Single letters, as `list` prints them: `name/partition/offset`.
+    #[arg(value_name = "LETTER", value_parser = parse_letter, conflicts_with = "all_of", required_unless_present = "all_of")]
+    pub letters: Vec<LetterPlace>,
+    /// All open letters of this workflow or stream that the filters take; `_system` for those that belong to none.
+    #[arg(long, value_name = "NAME")]
+    pub all_of: Option<String>,
+    #[command(flatten)]
+    pub filter: LetterFilter,
+}
+
+fn parse_letter(text: &str) -> Result<LetterPlace, &'static str> {
+    text.parse()
+}
+
+fn parse_state(text: &str) -> Result<State, String> {
+    [State::Open, State::Redriven, State::Discarded, State::Any]
+        .into_iter()
+        .find(|state| state.as_str() == text)
+        .ok_or_else(|| "expected open, redriven, discarded or any".to_owned())
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! One file per command.
 
 mod apply;
+mod deadletters;
 mod doctor;
 mod mappings;
 mod run;
@@ -23,7 +24,7 @@ use crate::cli::{Cli, Command};
 use crate::config::{Config, LogFormat, default_data_directory};
 use crate::failure::Failure;
 
-pub use apply::apply_paths;
+pub use apply::{actor, apply_paths};
 pub use run::{Trigger, send_trigger};
 pub use runs::{RunReader, print_report};
 
@@ -66,6 +67,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Mappings(command) => mappings::run(&context, command),
         Command::Run(args) => run::run(&context, args).await,
         Command::Runs(command) => runs::run(&context, command).await,
+        Command::DeadLetters(command) => deadletters::run(&context, command).await,
         Command::Completions { .. } => Ok(ExitCode::SUCCESS),
     }
 }

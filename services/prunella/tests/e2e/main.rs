@@ -3,6 +3,7 @@
 mod bad_records;
 mod cancel;
 mod crash;
+mod deadletters;
 mod demo;
 mod foreign_client;
 mod hostile;
