@@ -2,6 +2,7 @@
 
 use prunella_model::Code;
 use prunella_telemetry::{Event, metrics};
+use prunella_wire::WireError;
 use prunella_wire::records::{RunState, RunStatus};
 
 use crate::machine::Stale;
@@ -14,7 +15,6 @@ impl Event for RunStarted<'_> {
     fn emit(self) {
         let run = self.run;
         metrics::RUNS_STARTED.with_label_values(&[run.workspace.as_str(), run.workflow.as_str()]).inc();
-        metrics::RUNS_LIVE.inc();
         tracing::debug!(workspace = %run.workspace, workflow = %run.workflow, run = %run.run, version = run.version.0, "run started");
     }
 }
@@ -31,7 +31,6 @@ impl Event for RunEnded<'_> {
         let took = (self.now - run.created_at).max(0);
         metrics::RUNS_ENDED.with_label_values(&[workspace, workflow, status]).inc();
         metrics::RUN_SECONDS.with_label_values(&[workspace, workflow]).observe(took as f64 / 1000.0);
-        metrics::RUNS_LIVE.dec();
         let (code, error) = run.error.as_ref().map_or(("", ""), |error| (&error.code, &error.message));
         if run.status == RunStatus::Succeeded {
             tracing::debug!(
@@ -72,5 +71,19 @@ impl Event for DefinitionUnusable<'_> {
             reason = self.reason,
             "this release cannot execute a stored definition; its runs wait until their deadline"
         );
+    }
+}
+
+pub(crate) struct UnreadableRun<'a> {
+    pub(crate) run: &'a str,
+    /// What follows the run in the key of the record.
+    pub(crate) suffix: &'a str,
+    pub(crate) error: &'a WireError,
+}
+
+impl Event for UnreadableRun<'_> {
+    fn emit(self) {
+        metrics::BAD_STATE.inc();
+        tracing::error!(run = self.run, record = self.suffix, error = %self.error, "state record left alone");
     }
 }

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use prunella_model::{RunId, WorkflowName, WorkspaceName};
-use prunella_platform::Platform;
+use prunella_model::{BatchNumber, RunId, WorkflowName, WorkspaceName};
 use prunella_stream::{OutRecord, StageError};
 use prunella_telemetry::emit;
-use prunella_wire::records::RunEvent;
-use prunella_wire::{ControlRecord, Headers, TraceContext, WireError};
+use prunella_topology::Topics;
+use prunella_wire::records::{RunEvent, RunInput, StepOutput};
+use prunella_wire::{Codec, ControlRecord, Headers, TraceContext, WireError};
 
 use crate::events::StaleResult;
+use crate::home::Suffixes;
 use crate::machine::{Action, Run};
 
 /// Whose run the actions are about.
@@ -34,7 +35,7 @@ impl<'a> Subject<'a> {
 
 /// Turns actions into records of one home partition.
 pub(crate) struct RecordWriter {
-    platform: Platform,
+    codec: Arc<Codec>,
     home: i32,
     state_runs: Arc<str>,
     stage_extract: Arc<str>,
@@ -43,15 +44,14 @@ pub(crate) struct RecordWriter {
 }
 
 impl RecordWriter {
-    pub(crate) fn new(platform: Platform, home: i32) -> Self {
-        let topics = &platform.topics;
+    pub(crate) fn new(topics: &Topics, codec: Arc<Codec>, home: i32) -> Self {
         Self {
             home,
             state_runs: topics.state_runs().into(),
             stage_extract: topics.stage_extract().into(),
             stage_control: topics.stage_control().into(),
             log_runs: topics.log_runs().into(),
-            platform,
+            codec,
         }
     }
 
@@ -93,8 +93,25 @@ impl RecordWriter {
         }))
     }
 
+    /// Every record of a live run.
+    pub(crate) fn state_of(&self, run: &Run) -> Result<Vec<OutRecord>, StageError> {
+        let id = &run.state.run;
+        let input = RunInput { run: id.clone(), trigger: run.trigger.clone() };
+        let outputs = run.outputs.iter().map(|((step, attempt, batch), outputs)| StepOutput {
+            run: id.clone(),
+            step: step.clone(),
+            attempt: *attempt,
+            batch: BatchNumber(*batch),
+            outputs: outputs.clone(),
+        });
+        let mut actions = vec![Action::WriteRun(run.state.clone()), Action::WriteInput(input)];
+        actions.extend(run.steps.values().cloned().map(Action::WriteStep));
+        actions.extend(outputs.map(Action::WriteOutput));
+        self.records(&Subject::of(run), actions, 0)
+    }
+
     /// Removes everything that `suffixes` name of a run.
-    pub(crate) fn tombstones(&self, run: &RunId, suffixes: &[Box<str>]) -> Vec<OutRecord> {
+    pub(crate) fn tombstones(&self, run: &RunId, suffixes: &Suffixes) -> Vec<OutRecord> {
         let key = |suffix: &str| format!("{run}{suffix}");
         suffixes
             .iter()
@@ -123,7 +140,7 @@ impl RecordWriter {
     }
 
     fn encoded<T: ControlRecord>(&self, topic: &Arc<str>, key: String, record: &T) -> Result<OutRecord, WireError> {
-        Ok(OutRecord::new(topic.clone(), key, self.platform.codec.encode(topic, record)?))
+        Ok(OutRecord::new(topic.clone(), key, self.codec.encode(topic, record)?))
     }
 }
 

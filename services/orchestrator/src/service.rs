@@ -165,9 +165,8 @@ impl Homes for Orchestrator {
     type Home = RunHome;
 
     fn open(&mut self, site: HomeSite) -> RunHome {
-        let platform = self.deps.platform.clone();
-        let codec = platform.codec.clone();
-        let writer = RecordWriter::new(platform, site.partition);
+        let codec = self.deps.platform.codec.clone();
+        let writer = RecordWriter::new(&self.deps.platform.topics, codec.clone(), site.partition);
         let retention = self.deps.settings.retention.millis();
         RunHome::new(writer, self.plans.clone(), codec, retention, self.deps.pure_steps.clone())
     }

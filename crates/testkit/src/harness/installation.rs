@@ -107,7 +107,14 @@ impl Installation {
 
     /// Everything in one process.
     pub fn up(&self) -> Prunella {
-        Prunella::start(self.command(&["up"]), self.next_log()).once_ready("{\"ready\":")
+        self.up_with(&[])
+    }
+
+    /// As [`Installation::up`], with variables in the environment of this process alone.
+    pub fn up_with(&self, environment: &[(&str, String)]) -> Prunella {
+        let mut command = self.command(&["up"]);
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
+        Prunella::start(command, self.next_log()).once_ready("{\"ready\":")
     }
 
     /// Some services; their topics have to exist.

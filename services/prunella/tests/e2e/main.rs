@@ -15,4 +15,5 @@ mod secured;
 mod streams;
 mod streams_avro;
 mod support;
+mod switching;
 mod workflows;

@@ -1,20 +1,23 @@
 //! The runs of one home partition, as `state.runs` restores them and commands change them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod command;
+mod known;
+mod packed;
+mod remains;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use indexmap::IndexMap;
 
-use prunella_model::{RunId, StepId, WorkflowRef};
+use prunella_model::{RunId, WorkflowRef};
 use prunella_stream::homes::{Effects, Home};
 use prunella_stream::{OutRecord, Record, StageError};
 use prunella_telemetry::emit;
-use prunella_wire::records::{
-    BatchResult, CancelRun, ExtractionEnded, RunInput, RunState, StartRun, StepFailed, StepOutput, StepRef,
-    StepSkipped, StepState,
-};
-use prunella_wire::{Codec, ControlRecord, Payload, TraceContext, WireError};
+use prunella_wire::records::StartRun;
+use prunella_wire::{Codec, TraceContext};
 
 use crate::events::{RunEnded, RunStarted};
 use crate::machine::{self, Action, Actions, EventKind, Run, RunPlan, Stale};
@@ -22,64 +25,17 @@ use crate::pure::{PureSteps, StepResult};
 use crate::records::{RecordWriter, Subject};
 use crate::service::Plans;
 
-/// Commands of `stage.progress`.
-pub(crate) enum Command {
-    Start(StartRun),
-    Batch(BatchResult),
-    ExtractionEnded(ExtractionEnded),
-    StepFailed(StepFailed),
-    StepSkipped(StepSkipped),
-    Cancel(CancelRun),
-}
+pub(crate) use command::Command;
+pub(crate) use known::Suffixes;
+use known::{Known, KnownRuns};
+use packed::PackedRun;
+use remains::Remains;
 
-impl Command {
-    pub(crate) fn run(&self) -> &RunId {
-        match self {
-            Self::Start(command) => &command.run,
-            Self::Cancel(command) => &command.run,
-            Self::Batch(BatchResult { at, .. })
-            | Self::ExtractionEnded(ExtractionEnded { at, .. })
-            | Self::StepFailed(StepFailed { at, .. })
-            | Self::StepSkipped(StepSkipped { at, .. }) => &at.run,
-        }
-    }
-
-    /// The step attempt that a result is about.
-    pub(crate) fn step(&self) -> Option<&StepRef> {
-        match self {
-            Self::Start(_) | Self::Cancel(_) => None,
-            Self::Batch(BatchResult { at, .. })
-            | Self::ExtractionEnded(ExtractionEnded { at, .. })
-            | Self::StepFailed(StepFailed { at, .. })
-            | Self::StepSkipped(StepSkipped { at, .. }) => Some(at),
-        }
-    }
-
-    /// The definition that a start needs.
-    pub(crate) fn started_workflow(&self) -> Option<WorkflowRef> {
-        let Self::Start(start) = self else { return None };
-        Some(WorkflowRef {
-            workspace: start.workspace.clone(),
-            workflow: start.workflow.clone(),
-            version: start.version,
-        })
-    }
-}
-
-/// What the state topic holds of a run while it is read.
-#[derive(Default)]
-struct Remains {
-    state: Option<RunState>,
-    trigger: Option<Payload>,
-    steps: IndexMap<StepId, StepState>,
-    outputs: Vec<StepOutput>,
-    suffixes: BTreeSet<Box<str>>,
-}
-
-/// A run that has ended and is still known: what follows the run id in the keys of its records.
-struct Ended {
-    suffixes: Box<[Box<str>]>,
-}
+/// Live runs of a home that are kept at hand. All are put to sleep when there are more, so each costs that once
+/// until it is needed again.
+const AWAKE: usize = 1024;
+/// Runs that a timer takes on at a time: what it writes for them is in memory until it is sent.
+const DUE_AT_ONCE: usize = 256;
 
 pub(crate) struct RunHome {
     writer: RecordWriter,
@@ -87,12 +43,8 @@ pub(crate) struct RunHome {
     codec: Arc<Codec>,
     retention: i64,
     pure_steps: Option<Arc<dyn PureSteps>>,
-    runs: HashMap<RunId, Run>,
-    ended: HashMap<RunId, Ended>,
-    /// (when, run): one entry per live run, one per ended one.
-    timers: BTreeSet<(i64, RunId)>,
-    due: HashMap<RunId, i64>,
-    restoring: BTreeMap<RunId, Remains>,
+    known: KnownRuns,
+    restoring: HashMap<RunId, PackedRun>,
 }
 
 impl RunHome {
@@ -103,27 +55,32 @@ impl RunHome {
         retention: i64,
         pure_steps: Option<Arc<dyn PureSteps>>,
     ) -> Self {
-        Self {
-            writer,
-            plans,
-            codec,
-            retention,
-            pure_steps,
-            runs: HashMap::new(),
-            ended: HashMap::new(),
-            timers: BTreeSet::new(),
-            due: HashMap::new(),
-            restoring: BTreeMap::new(),
+        Self { writer, plans, codec, retention, pure_steps, known: KnownRuns::default(), restoring: HashMap::new() }
+    }
+
+    /// Takes a live run out, read anew if it was asleep.
+    async fn take_live(&mut self, run: &RunId) -> Option<Run> {
+        if !self.known.is_live(run) {
+            return None;
+        }
+        match self.known.remove(run)? {
+            Known::Awake(live) => Some(*live),
+            Known::Asleep(packed) => {
+                let live = Remains::read(run, &packed, &self.codec).await.into_run();
+                if live.is_none() {
+                    // It was read once, or written here: this cannot be. Nothing is thrown away all the same.
+                    self.known.insert(run.clone(), i64::MAX, Known::Asleep(packed));
+                }
+                live
+            }
+            Known::Ended(_) => None,
         }
     }
 
-    fn set_timer(&mut self, run: &RunId, at: Option<i64>) {
-        if let Some(before) = self.due.remove(run) {
-            self.timers.remove(&(before, run.clone()));
-        }
-        if let Some(at) = at {
-            self.due.insert(run.clone(), at);
-            self.timers.insert((at, run.clone()));
+    fn keep_awake(&mut self, live: Run) {
+        self.known.insert(live.state.run.clone(), live.next_timer(), Known::Awake(Box::new(live)));
+        if self.known.awake() > AWAKE {
+            self.known.put_to_sleep(|run| PackedRun::of(run, &self.writer));
         }
     }
 
@@ -134,7 +91,7 @@ impl RunHome {
         now: i64,
         change: impl FnOnce(&mut Run, Option<&RunPlan>, &mut Actions),
     ) -> Result<Vec<OutRecord>, StageError> {
-        let Some(mut live) = self.runs.remove(run) else { return Ok(Vec::new()) };
+        let Some(mut live) = self.take_live(run).await else { return Ok(Vec::new()) };
         let plan = self.plans.get(&live.workflow_ref());
         let mut actions = Actions::default();
         change(&mut live, plan.as_deref(), &mut actions);
@@ -145,8 +102,7 @@ impl RunHome {
             emit(RunEnded { run: &live.state, now });
             self.retire(run, &live, now);
         } else {
-            self.set_timer(run, Some(live.next_timer()));
-            self.runs.insert(run.clone(), live);
+            self.keep_awake(live);
         }
         records.extend(written?);
         Ok(records)
@@ -190,22 +146,22 @@ impl RunHome {
 
     /// Keeps of an ended run only what recognises it and what its tombstones need.
     fn retire(&mut self, run: &RunId, live: &Run, now: i64) {
-        let steps = live.steps.keys().map(|step| format!("/{step}").into());
-        let outputs = live.outputs.keys().map(|(step, attempt, batch)| format!("/{step}/{attempt}/{batch}").into());
-        let suffixes = ["".into(), "/@trigger".into()].into_iter().chain(steps).chain(outputs).collect();
-        self.keep_ended(run, suffixes, live.state.ended_at.unwrap_or(now));
+        let steps = live.steps.keys().map(|step| format!("/{step}"));
+        let outputs = live.outputs.keys().map(|(step, attempt, batch)| format!("/{step}/{attempt}/{batch}"));
+        let suffixes: Vec<String> =
+            [String::new(), "/@trigger".to_owned()].into_iter().chain(steps).chain(outputs).collect();
+        self.keep_ended(run, Suffixes::new(suffixes.iter().map(String::as_str)), live.state.ended_at.unwrap_or(now));
     }
 
-    fn keep_ended(&mut self, run: &RunId, suffixes: Box<[Box<str>]>, ended_at: i64) {
-        self.ended.insert(run.clone(), Ended { suffixes });
-        self.set_timer(run, Some(ended_at.saturating_add(self.retention)));
+    fn keep_ended(&mut self, run: &RunId, suffixes: Suffixes, ended_at: i64) {
+        self.known.insert(run.clone(), ended_at.saturating_add(self.retention), Known::Ended(suffixes));
     }
 
     async fn start(&mut self, command: StartRun, record: &Record, now: i64) -> Result<Vec<OutRecord>, StageError> {
         let run_id = command.run.clone();
         let (workspace, workflow) = (command.workspace.clone(), command.workflow.clone());
         let subject = Subject { run: &run_id, workspace: &workspace, workflow: &workflow, traceparent: None };
-        if self.runs.contains_key(&run_id) || self.ended.contains_key(&run_id) {
+        if self.known.contains(&run_id) {
             let duplicate = Action::Event {
                 kind: EventKind::DuplicateTrigger,
                 step: None,
@@ -231,10 +187,9 @@ impl RunHome {
         emit(RunStarted { run: &run.state });
         if is_over {
             emit(RunEnded { run: &run.state, now });
-            self.keep_ended(&run_id, [Box::from("")].into(), run.state.ended_at.unwrap_or(now));
+            self.keep_ended(&run_id, Suffixes::new([""]), run.state.ended_at.unwrap_or(now));
         } else {
-            self.set_timer(&run_id, Some(run.next_timer()));
-            self.runs.insert(run_id, run);
+            self.keep_awake(run);
         }
         Ok(records)
     }
@@ -242,7 +197,7 @@ impl RunHome {
     /// A result for a run that is not live changes nothing but its history.
     fn stale(&self, command: &Command, now: i64) -> Result<Vec<OutRecord>, StageError> {
         let run = command.run();
-        let why = if self.ended.contains_key(run) { Stale::RunEnded } else { Stale::UnknownRun };
+        let why = if self.known.is_ended(run) { Stale::RunEnded } else { Stale::UnknownRun };
         let Some(step) = command.step() else {
             emit(crate::events::StaleResult { run: run.as_str(), why });
             return Ok(Vec::new());
@@ -251,68 +206,39 @@ impl RunHome {
         self.writer.records(&subject, vec![Action::Stale { run: run.clone(), why }], now)
     }
 
-    async fn take_state(&mut self, run: RunId, suffix: &str, value: Option<Bytes>) -> Result<(), WireError> {
-        let remains = self.restoring.entry(run.clone()).or_default();
-        let Some(value) = value else {
-            remains.suffixes.remove(suffix);
-            match suffix {
-                "" => remains.state = None,
-                "/@trigger" => remains.trigger = None,
-                other => {
-                    remains.steps.retain(|step, _| other[1..] != *step.as_str());
-                    remains.outputs.retain(|output| other != output_suffix(output));
-                }
-            }
-            if remains.suffixes.is_empty() {
-                self.restoring.remove(&run);
-            }
-            return Ok(());
-        };
-        let opened = self.codec.open(&value).await?;
-        match opened.name() {
-            RunState::NAME => remains.state = Some(opened.read()?),
-            RunInput::NAME => remains.trigger = Some(opened.read::<RunInput>()?.trigger),
-            StepState::NAME => {
-                let step: StepState = opened.read()?;
-                remains.steps.insert(step.step.clone(), step);
-            }
-            StepOutput::NAME => {
-                let output: StepOutput = opened.read()?;
-                remains.outputs.retain(|known| output_suffix(known) != output_suffix(&output));
-                remains.outputs.push(output);
-            }
-            _ => return Err(WireError::UnexpectedRecord { found: opened.name().to_owned(), expected: RunState::NAME }),
-        }
-        remains.suffixes.insert(suffix.into());
-        Ok(())
-    }
-
-    /// A run whose first records were written whole is live again; an ended one is recognised.
-    fn take_in(&mut self, run: RunId, remains: Remains, orphans: &mut Vec<OutRecord>) {
-        let Some(state) = remains.state else {
+    /// A run whose first records were written whole is live again; an ended one is recognised. Gives what there is
+    /// to write for it.
+    async fn take_in(&mut self, run: RunId, packed: PackedRun, now: i64) -> Result<Vec<OutRecord>, StageError> {
+        let remains = Remains::read(&run, &packed, &self.codec).await;
+        let suffixes = || Suffixes::new(packed.records().map(|(suffix, _)| suffix));
+        let Some(state) = &remains.state else {
             // Its header was removed and the removal of the rest was cut off.
-            let suffixes: Vec<Box<str>> = remains.suffixes.into_iter().collect();
-            return orphans.extend(self.writer.tombstones(&run, &suffixes));
+            return Ok(self.writer.tombstones(&run, &suffixes()));
         };
         if state.status.is_terminal() {
-            let suffixes = remains.suffixes.into_iter().collect();
-            return self.keep_ended(&run, suffixes, state.ended_at.unwrap_or(state.deadline));
+            let ended_at = state.ended_at.unwrap_or(state.deadline);
+            self.keep_ended(&run, suffixes(), ended_at);
+            return Ok(Vec::new());
         }
         // Without its trigger the start was cut off: its command is still there and starts it anew.
-        let Some(trigger) = remains.trigger else { return };
-        let mut live = Run { state, steps: remains.steps, trigger, outputs: BTreeMap::new() };
-        for output in remains.outputs {
-            live.restore_output(output);
+        let Some(live) = remains.into_run() else { return Ok(Vec::new()) };
+        let mut actions = Actions::default();
+        if let Some(plan) = self.plans.get(&live.workflow_ref()) {
+            let mut resumed = live.clone();
+            machine::on_restored(&mut resumed, &plan, now, &mut actions);
         }
-        let next = live.next_timer();
-        prunella_telemetry::metrics::RUNS_LIVE.inc();
-        self.runs.insert(run.clone(), live);
-        self.set_timer(&run, Some(next));
+        let due = live.next_timer();
+        self.known.insert(run.clone(), due, Known::Asleep(packed));
+        if actions.0.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.change(&run, now, |run, plan, actions| {
+            if let Some(plan) = plan {
+                machine::on_restored(run, plan, now, actions);
+            }
+        })
+        .await
     }
-}
-
-fn output_suffix(output: &StepOutput) -> String {
-    format!("/{}/{}/{}", output.step, output.attempt, output.batch)
 }
 
 /// Splits a key of `state.runs` into the run and what follows it.
@@ -322,34 +248,29 @@ fn split_key(key: &[u8]) -> Option<(RunId, &str)> {
     Some((run.parse().ok()?, suffix))
 }
 
-impl Drop for RunHome {
-    fn drop(&mut self) {
-        prunella_telemetry::metrics::RUNS_LIVE.sub(self.runs.len() as i64);
-    }
-}
-
 impl Home for RunHome {
     type Command = Command;
 
     async fn apply(&mut self, key: &Bytes, value: Option<Bytes>) -> Result<(), String> {
         let (run, suffix) = split_key(key).ok_or("the key does not start with a run id")?;
-        let suffix = suffix.to_owned();
-        self.take_state(run, &suffix, value).await.map_err(|error| error.to_string())
+        let packed = self.restoring.entry(run.clone()).or_default();
+        match value {
+            Some(value) => {
+                self.codec.open(&value).await.map_err(|error| error.to_string())?;
+                packed.put(suffix, &value);
+            }
+            None => packed.remove(suffix),
+        }
+        if packed.is_empty() {
+            self.restoring.remove(&run);
+        }
+        Ok(())
     }
 
     async fn restored(&mut self, now: i64) -> Effects {
         let mut records = Vec::new();
-        for (run, remains) in std::mem::take(&mut self.restoring) {
-            self.take_in(run, remains, &mut records);
-        }
-        let live: Vec<RunId> = self.runs.keys().cloned().collect();
-        for run in live {
-            let resume = |run: &mut Run, plan: Option<&RunPlan>, actions: &mut Actions| {
-                if let Some(plan) = plan {
-                    machine::on_restored(run, plan, now, actions);
-                }
-            };
-            match self.change(&run, now, resume).await {
+        for (run, packed) in std::mem::take(&mut self.restoring) {
+            match self.take_in(run.clone(), packed, now).await {
                 Ok(resumed) => records.extend(resumed),
                 Err(error) => tracing::error!(run = %run, %error, "a restored run could not be resumed"),
             }
@@ -362,7 +283,7 @@ impl Home for RunHome {
             return self.start(start, record, now).await.map(Effects::of);
         }
         let run = command.run().clone();
-        if !self.runs.contains_key(&run) {
+        if !self.known.is_live(&run) {
             return self.stale(&command, now).map(Effects::of);
         }
         let change = |run: &mut Run, plan: Option<&RunPlan>, actions: &mut Actions| match (command, plan) {
@@ -380,18 +301,17 @@ impl Home for RunHome {
     }
 
     fn next_timer(&self) -> Option<i64> {
-        self.timers.first().map(|(at, _)| *at)
+        self.known.next_due()
     }
 
     async fn on_timer(&mut self, now: i64) -> Effects {
         let mut records = Vec::new();
-        while let Some((at, run)) = self.timers.first().cloned() {
-            if at > now {
-                break;
-            }
-            if let Some(ended) = self.ended.remove(&run) {
-                self.set_timer(&run, None);
-                records.extend(self.writer.tombstones(&run, &ended.suffixes));
+        for _ in 0..DUE_AT_ONCE {
+            let Some(run) = self.known.due(now).cloned() else { break };
+            if self.known.is_ended(&run) {
+                if let Some(Known::Ended(suffixes)) = self.known.remove(&run) {
+                    records.extend(self.writer.tombstones(&run, &suffixes));
+                }
                 continue;
             }
             let change = |run: &mut Run, plan: Option<&RunPlan>, actions: &mut Actions| {
@@ -404,7 +324,7 @@ impl Home for RunHome {
                 Ok(changed) => records.extend(changed),
                 Err(error) => {
                     tracing::error!(run = %run, %error, "a timer could not be written; it is tried again");
-                    self.set_timer(&run, Some(now + 1000));
+                    self.known.postpone(&run, now + 1000);
                 }
             }
         }

@@ -1,0 +1,124 @@
+use std::collections::{BTreeSet, HashMap};
+
+use prunella_model::RunId;
+use prunella_telemetry::metrics::RUNS_LIVE;
+
+use super::packed::PackedRun;
+use crate::machine::Run;
+
+/// What a home keeps of a run.
+pub(super) enum Known {
+    /// Live, and at hand.
+    Awake(Box<Run>),
+    /// Live, and read again when something comes for it.
+    Asleep(PackedRun),
+    /// Over, and recognised until its records are removed: what follows the run id in their keys.
+    Ended(Suffixes),
+}
+
+impl Known {
+    fn is_live(&self) -> bool {
+        !matches!(self, Self::Ended(_))
+    }
+
+    fn is_awake(&self) -> bool {
+        matches!(self, Self::Awake(_))
+    }
+}
+
+/// Ends of keys; no key holds a line feed.
+pub(crate) struct Suffixes(Box<str>);
+
+impl Suffixes {
+    pub(super) fn new<'s>(suffixes: impl IntoIterator<Item = &'s str>) -> Self {
+        let mut joined = String::new();
+        for suffix in suffixes {
+            joined.push_str(suffix);
+            joined.push('\n');
+        }
+        Self(joined.into())
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.split_terminator('\n')
+    }
+}
+
+/// The runs of a home, each with the one moment when it is due by the clock.
+#[derive(Default)]
+pub(super) struct KnownRuns {
+    runs: HashMap<RunId, (i64, Known)>,
+    /// The due time of every run, and nothing else.
+    timers: BTreeSet<(i64, RunId)>,
+    live: usize,
+    awake: usize,
+}
+
+impl KnownRuns {
+    pub(super) fn insert(&mut self, run: RunId, due: i64, known: Known) {
+        self.remove(&run);
+        self.live += usize::from(known.is_live());
+        self.awake += usize::from(known.is_awake());
+        RUNS_LIVE.add(i64::from(known.is_live()));
+        self.timers.insert((due, run.clone()));
+        self.runs.insert(run, (due, known));
+    }
+
+    pub(super) fn remove(&mut self, run: &RunId) -> Option<Known> {
+        let (run, (due, known)) = self.runs.remove_entry(run)?;
+        self.timers.remove(&(due, run));
+        self.live -= usize::from(known.is_live());
+        self.awake -= usize::from(known.is_awake());
+        RUNS_LIVE.sub(i64::from(known.is_live()));
+        Some(known)
+    }
+
+    pub(super) fn postpone(&mut self, run: &RunId, due: i64) {
+        if let Some(known) = self.remove(run) {
+            self.insert(run.clone(), due, known);
+        }
+    }
+
+    pub(super) fn is_live(&self, run: &RunId) -> bool {
+        self.runs.get(run).is_some_and(|(_, known)| known.is_live())
+    }
+
+    pub(super) fn is_ended(&self, run: &RunId) -> bool {
+        self.runs.get(run).is_some_and(|(_, known)| !known.is_live())
+    }
+
+    pub(super) fn contains(&self, run: &RunId) -> bool {
+        self.runs.contains_key(run)
+    }
+
+    pub(super) fn next_due(&self) -> Option<i64> {
+        self.timers.first().map(|(at, _)| *at)
+    }
+
+    /// The run that has been due for longest.
+    pub(super) fn due(&self, now: i64) -> Option<&RunId> {
+        self.timers.first().filter(|(at, _)| *at <= now).map(|(_, run)| run)
+    }
+
+    pub(super) fn awake(&self) -> usize {
+        self.awake
+    }
+
+    /// Puts every awake run to sleep that `pack` can pack.
+    pub(super) fn put_to_sleep(&mut self, pack: impl Fn(&Run) -> Option<PackedRun>) {
+        for (_, known) in self.runs.values_mut() {
+            if let Known::Awake(run) = known
+                && let Some(packed) = pack(run)
+            {
+                *known = Known::Asleep(packed);
+                self.awake -= 1;
+            }
+        }
+    }
+}
+
+impl Drop for KnownRuns {
+    fn drop(&mut self) {
+        RUNS_LIVE.sub(i64::try_from(self.live).unwrap_or(i64::MAX));
+    }
+}
