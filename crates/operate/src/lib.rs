@@ -11,6 +11,7 @@ pub mod letters;
 mod mapper;
 mod offsets;
 mod pace;
+pub mod replay;
 mod scan;
 
 pub use desk::Desk;

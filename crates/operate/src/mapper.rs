@@ -73,5 +73,6 @@ pub(crate) fn as_record(topic: &Arc<str>, read: TailedRecord) -> Record {
         headers: read.headers,
         epoch: AssignmentEpoch::new(0),
         sequence: 0,
+        replay: None,
     }
 }

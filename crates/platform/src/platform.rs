@@ -65,6 +65,7 @@ impl Platform {
             group,
             topics,
             restored_topics,
+            notices_rewinds: false,
             kafka: self.kafka.clone(),
             runtime: self.runtime.clone(),
             writing,

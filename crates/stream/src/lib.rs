@@ -18,6 +18,7 @@ mod processing;
 mod record;
 mod restore;
 mod retry;
+mod rewind;
 mod settings;
 pub mod sharded;
 mod sizes;

@@ -211,7 +211,8 @@ impl Transactor {
     }
 
     fn transaction(&self, work: &mut Work, batch: &[Submission]) -> Result<(), Failure> {
-        let offsets = self.offsets(work, batch)?;
+        let mut offsets = self.offsets(work, batch)?;
+        self.consumer.context().annotate(&mut offsets);
         let step = |step: Step| emit(TransactionReached { stage: self.member.stage(), step });
         self.producer.begin()?;
         step(Step::Begun);

@@ -101,6 +101,7 @@ fn start(
         group: "copiers".to_owned(),
         topics: vec!["in".to_owned()],
         restored_topics: Vec::new(),
+        notices_rewinds: false,
         kafka: settings.clone(),
         runtime,
         writing: writes.of_slot(slot),

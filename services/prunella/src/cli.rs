@@ -66,6 +66,8 @@ pub enum Command {
     /// Dead letters: read, sent back to where they came from, or laid aside.
     #[command(subcommand, name = "deadletters")]
     DeadLetters(DeadLettersCommand),
+    /// Do work again: show what would be done, compare, or do it.
+    Replay(Box<ReplayArgs>),
     /// Print a completion script for a shell.
     Completions {
         #[arg(value_enum)]
@@ -275,6 +277,63 @@ pub enum DeadLettersCommand {
         #[arg(long)]
         reason: String,
     },
+}
+
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// The workflow or stream.
+    #[arg(required_unless_present = "resume")]
+    pub name: Option<WorkflowName>,
+    /// The batches that were extracted, instead of the triggers: their items are mapped and validated again.
+    #[arg(long)]
+    pub batches: bool,
+    /// From this offset of a partition on, `partition:offset`; only partitions that are named are read. Repeatable.
+    #[arg(long, value_name = "P:OFFSET", value_parser = parse_offset)]
+    pub from_offset: Vec<(i32, i64)>,
+    /// Up to this offset of a partition, which is not read any more. Repeatable.
+    #[arg(long, value_name = "P:OFFSET", value_parser = parse_offset)]
+    pub until_offset: Vec<(i32, i64)>,
+    /// Records since a time such as 2026-11-21T10:00:00Z, or so long ago, such as 2h.
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<When>,
+    /// Records before a time.
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<When>,
+    /// Only this run. Repeatable.
+    #[arg(long, value_name = "RUN")]
+    pub run: Vec<RunId>,
+    /// Only runs of this version.
+    #[arg(long, value_name = "VERSION", value_parser = parse_version)]
+    pub of_version: Option<WorkflowVersion>,
+    /// Work with this version, a stream file, or a file with a mapping alone, instead of the live version.
+    #[arg(long, value_name = "VERSION|FILE")]
+    pub with_mapping: Option<String>,
+    /// Show how outputs would differ from those of the live version. Nothing is written.
+    #[arg(long)]
+    pub diff: bool,
+    /// Write to this topic, which has to exist, and leave the pipeline's own alone.
+    #[arg(long, value_name = "TOPIC")]
+    pub to: Option<String>,
+    /// Do it. Without this, what would be done is shown.
+    #[arg(long, conflicts_with = "diff")]
+    pub execute: bool,
+    /// Most records a second.
+    #[arg(long, default_value = "1000")]
+    pub rate: NonZeroU32,
+    /// Go on with a replay that was cut off, by its id.
+    #[arg(long, value_name = "ID", conflicts_with_all = [
+        "name", "batches", "from_offset", "until_offset", "since", "until", "run", "of_version", "with_mapping", "diff", "to",
+    ])]
+    pub resume: Option<String>,
+    /// Most differences to show; all are counted.
+    #[arg(long, default_value_t = 20)]
+    pub samples: u64,
+}
+
+fn parse_offset(text: &str) -> Result<(i32, i64), String> {
+    let parsed =
+        text.split_once(':').and_then(|(partition, offset)| Some((partition.parse().ok()?, offset.parse().ok()?)));
+    parsed.ok_or_else(|| "expected partition:offset, such as 2:1700".to_owned())
 }
 
 /// What letters have in common.

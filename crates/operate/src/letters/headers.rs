@@ -79,6 +79,7 @@ mod tests {
             headers: given.clone(),
             epoch: AssignmentEpoch::new(0),
             sequence: 0,
+            replay: None,
         };
         let written = DeadLetter::new(&record, "orchestrator", "group", Code::TriggerNotJson, "bad", 4)
             .with(names::DEAD_ATTEMPTS, "1")

@@ -190,6 +190,7 @@ impl<'a> WayBack<'a> {
             headers: original_headers(letter),
             epoch: AssignmentEpoch::new(0),
             sequence: 0,
+            replay: None,
         };
         Ok(match mapper.map(&record).await {
             Ok(mapped) => Ok(mapper.output(&record, mapped)),

@@ -46,11 +46,8 @@ impl Candidate {
         let stream: Stream = serde_json::from_str(text).map_err(|error| refused(error.to_string()))?;
         let plan = StreamPlan::compile(&stream, &Limits::default()).map_err(|error| refused(error.to_string()))?;
         // Version 0 is in no catalog.
-        let at = WorkflowRef {
-            workspace: desk.workspace.clone(),
-            workflow: spec.name.clone(),
-            version: WorkflowVersion(0),
-        };
+        let at =
+            WorkflowRef { workspace: desk.workspace.clone(), workflow: spec.name.clone(), version: WorkflowVersion(0) };
         Ok(Self { mapper: StreamMapper::new(desk, &at, Arc::new(plan)).await? })
     }
 

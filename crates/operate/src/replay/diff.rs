@@ -44,7 +44,10 @@ pub enum Outcome {
         key: bool,
     },
     /// There was an output and there would be none.
-    NowRefused { code: &'static str, message: String },
+    NowRefused {
+        code: &'static str,
+        message: String,
+    },
     /// There was none and there would be one.
     NowTaken,
     /// There is none either way.
@@ -156,7 +159,8 @@ impl Summary {
             Outcome::Changed { fields, key } => {
                 self.changed += 1;
                 self.keys += u64::from(*key);
-                let named: BTreeSet<String> = fields.iter().map(|field| format!("{} {}", field.kind(), general(field.pointer()))).collect();
+                let named: BTreeSet<String> =
+                    fields.iter().map(|field| format!("{} {}", field.kind(), general(field.pointer()))).collect();
                 for name in named {
                     *self.fields.entry(name).or_default() += 1;
                 }
@@ -187,8 +191,10 @@ mod tests {
 
     #[test]
     fn every_field_that_differs_is_named_and_nothing_else() {
-        let before = mapped(&json!({ "id": 1, "gone": true, "lines": [{ "n": 1 }, { "n": 2 }], "same": [1, { "a/b": 2 }] }));
-        let after = mapped(&json!({ "id": 2, "new": null, "lines": [{ "n": 1 }, { "n": 3 }, 4], "same": [1, { "a/b": 2 }] }));
+        let before =
+            mapped(&json!({ "id": 1, "gone": true, "lines": [{ "n": 1 }, { "n": 2 }], "same": [1, { "a/b": 2 }] }));
+        let after =
+            mapped(&json!({ "id": 2, "new": null, "lines": [{ "n": 1 }, { "n": 3 }, 4], "same": [1, { "a/b": 2 }] }));
         let outcome = compare(&before, &after);
         let Outcome::Changed { fields, key: false } = &outcome else { panic!("{outcome:?}") };
         let named: Vec<String> = fields.iter().map(|field| format!("{} {}", field.kind(), field.pointer())).collect();

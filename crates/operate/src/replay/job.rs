@@ -6,9 +6,9 @@ use serde::Serialize;
 use prunella_model::{RunId, RunOrigin};
 use prunella_stream::homes::now_millis;
 use prunella_stream::{OutRecord, Record, SoleWriter, StreamError, TailedRecord};
+use prunella_wire::Headers;
 use prunella_wire::names;
 use prunella_wire::records::{ReplayPartition, ReplayProgress, StageBatch};
-use prunella_wire::Headers;
 
 use super::candidate::Candidate;
 use super::diff::{Difference, Summary, compare};
@@ -84,7 +84,8 @@ impl<'a> Job<'a> {
     /// # Errors
     /// [`OperateError`] when Kafka does not answer.
     pub async fn preview(&self) -> Result<Preview, OperateError> {
-        let mut preview = Preview { source: self.selection.topic.clone(), target: self.target.clone(), ..Preview::default() };
+        let mut preview =
+            Preview { source: self.selection.topic.clone(), target: self.target.clone(), ..Preview::default() };
         let mut counts: BTreeMap<i32, u64> = BTreeMap::new();
         let mut scan = self.scan(self.selection.ranges.clone()).await?;
         while let Some(record) = scan.next().await {
@@ -306,10 +307,7 @@ impl<'a> Job<'a> {
             }
         }
         headers.push(names::REPLAY_OF, run.to_string());
-        headers.push(
-            names::IDEMPOTENCY_KEY,
-            format!("replay/{id}/{}/{}", record.source.partition, record.offset),
-        );
+        headers.push(names::IDEMPOTENCY_KEY, format!("replay/{id}/{}/{}", record.source.partition, record.offset));
         OutRecord { topic: record.source.topic, partition: None, key: record.key, value: record.value, headers }
     }
 

@@ -62,7 +62,8 @@ impl Selection {
             if !all && !spec.from_offsets.contains_key(&partition) && !spec.until_offsets.contains_key(&partition) {
                 continue;
             }
-            let at = |times: &Option<BTreeMap<i32, i64>>| times.as_ref().and_then(|times| times.get(&partition).copied());
+            let at =
+                |times: &Option<BTreeMap<i32, i64>>| times.as_ref().and_then(|times| times.get(&partition).copied());
             let first = [Some(bounds.first), spec.from_offsets.get(&partition).copied(), at(&from_time)];
             let end = [Some(bounds.end), spec.until_offsets.get(&partition).copied(), at(&until_time)];
             let first = first.into_iter().flatten().max().unwrap_or(bounds.first);

@@ -148,6 +148,7 @@ impl PollLoop {
                     let mut record = Record::from_message(&message, topic, epoch);
                     let (sequence, flow) = inner.assignment.taken(&source, record.offset, record.size());
                     record.sequence = sequence;
+                    record.replay = inner.rewinds.as_ref().and_then(|it| it.generation(&record.source, record.offset));
                     drop(inner);
                     context.tell(MemberEvent::Record(record));
                     if flow == Flow::Hold {

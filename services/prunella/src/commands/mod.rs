@@ -4,6 +4,7 @@ mod apply;
 mod deadletters;
 mod doctor;
 mod mappings;
+mod replay;
 mod run;
 mod runs;
 mod serve;
@@ -68,6 +69,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Run(args) => run::run(&context, args).await,
         Command::Runs(command) => runs::run(&context, command).await,
         Command::DeadLetters(command) => deadletters::run(&context, command).await,
+        Command::Replay(args) => replay::run(&context, *args).await,
         Command::Completions { .. } => Ok(ExitCode::SUCCESS),
     }
 }

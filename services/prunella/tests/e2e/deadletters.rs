@@ -78,7 +78,7 @@ fn items_go_back_to_the_mapping_that_takes_them_and_once() {
     assert_eq!(totals(&installation, "prices")["total"], 5);
 
     // The cause is removed.
-    installation.apply(&prices("$type(cents) = 'number' ? cents / 100 : 0", 100));
+    installation.apply(&prices("$type(cents) = \"number\" ? cents / 100 : 0", 100));
     let arguments = ["deadletters", "redrive", "--all-of", "prices", "--code", "PRN-0602", "--reason", "limit raised"];
     let redriven = installation.cli(&arguments).exits_with(0);
     assert_eq!(total(&redriven)["redriven"], 4);
@@ -170,7 +170,10 @@ fn a_trigger_goes_back_to_its_topic_and_is_one_run() {
     });
     let triggers = installation.read("trigger.default.prices");
     assert_eq!(triggers.len(), 4);
-    let again = triggers.iter().rfind(|trigger| trigger.value.as_deref() == Some(large.as_bytes())).expect("the copy");
+    let again = triggers
+        .iter()
+        .find(|trigger| trigger.value.as_deref() == Some(large.as_bytes()) && trigger.headers.len() > 1)
+        .expect("the copy");
     assert_eq!((again.key.as_deref(), &again.headers["mine"][..]), (Some(&b"k"[..]), &b"kept \xff"[..]));
     assert!(again.header("prunella-dead-code").is_none() && again.header("__connect.errors.topic").is_none());
     assert!(again.header("prunella-redrive-of").is_some_and(|of| of.contains("PRN-0702")), "{:?}", again.headers);

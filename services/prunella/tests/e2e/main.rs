@@ -11,6 +11,7 @@ mod kills;
 mod main_path;
 mod real_data;
 mod registry;
+mod replay;
 mod secured;
 mod streams;
 mod streams_avro;
