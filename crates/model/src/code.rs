@@ -182,6 +182,11 @@ codes! {
     RunViewBehind = "0815", Retry, "the view of runs is still being read";
     RunViewUnusable = "0816", Fatal, "the view of runs cannot be kept in its directory";
     GatewayInternal = "0817", Fatal, "the HTTP API failed in an unforeseen way";
+
+    // 09xx: the operator's tools
+    LetterUnknown = "0901", Fatal, "there is no such dead letter";
+    OperationRefused = "0902", Fatal, "what an operator asked for cannot be done";
+    AuditFailed = "0903", Fatal, "the records of a workflow or stream do not add up";
 }
 
 impl fmt::Display for Code {

@@ -143,6 +143,8 @@ pub enum RunOrigin<'a> {
     Record { topic: &'a str, partition: i32, offset: i64, timestamp: i64 },
     /// The caller named the run.
     IdempotencyKey(&'a str),
+    /// The trigger of this run is read again, because its group was rewound.
+    Replay { of: &'a RunId, generation: &'a str },
 }
 
 impl RunId {
@@ -167,6 +169,11 @@ impl RunId {
             RunOrigin::IdempotencyKey(key) => {
                 field(b"key");
                 field(key.as_bytes());
+            }
+            RunOrigin::Replay { of, generation } => {
+                field(b"replay");
+                field(of.as_str().as_bytes());
+                field(generation.as_bytes());
             }
         }
         let digest = hash.finalize();
@@ -315,6 +322,8 @@ mod tests {
             record("t", 0, 2, 2),
             record("t", 0, 1, 3),
             RunId::derive(&workspace, &workflow, RunOrigin::IdempotencyKey("t")),
+            RunId::derive(&workspace, &workflow, RunOrigin::Replay { of: &base, generation: "1" }),
+            RunId::derive(&workspace, &workflow, RunOrigin::Replay { of: &base, generation: "2" }),
             RunId::derive(&workspace, &"orderst".parse().expect("valid"), RunOrigin::IdempotencyKey("")),
         ];
         assert!(others.iter().all(|other| *other != base));

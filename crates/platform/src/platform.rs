@@ -74,6 +74,7 @@ impl Platform {
             group,
             topics,
             restored_topics,
+            notices_rewinds: false,
             kafka: self.kafka.clone(),
             runtime: self.runtime.clone(),
             memory: self.memory.clone(),

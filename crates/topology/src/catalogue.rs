@@ -47,6 +47,7 @@ topic_kinds! {
     StateExtractions = "state.extractions",
     StateWorkflows = "state.workflows",
     StateSchemas = "state.schemas",
+    StateOperations = "state.operations",
     LogRuns = "log.runs",
     LogAudit = "log.audit",
 }

@@ -30,7 +30,7 @@ fn home_topics_have_equal_counts_and_single_ones_stay_single() {
                 | TopicKind::StageProgress
                 | TopicKind::StateRuns
                 | TopicKind::StateExtractions => home,
-                TopicKind::StateWorkflows | TopicKind::StateSchemas => 1,
+                TopicKind::StateWorkflows | TopicKind::StateSchemas | TopicKind::StateOperations => 1,
                 TopicKind::StageTransform | TopicKind::StageValidate => other,
                 _ => continue,
             };

@@ -110,6 +110,7 @@ impl Topics {
         state_extractions => StateExtractions,
         state_workflows => StateWorkflows,
         state_schemas => StateSchemas,
+        state_operations => StateOperations,
         log_runs => LogRuns,
         log_audit => LogAudit,
     }

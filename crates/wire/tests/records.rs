@@ -69,6 +69,8 @@ async fn every_record_is_read_back_as_it_was_written() {
             trigger: claim(),
             origin: origin(),
             idempotency_key: Some("k".into()),
+            replay_of: Some(run()),
+            generation: Some("g".into()),
             accepted_at: 9,
         },
     )
@@ -134,6 +136,7 @@ async fn every_record_is_read_back_as_it_was_written() {
             status: RunStatus::Failed,
             origin: origin(),
             idempotency_key: None,
+            replay_of: Some(run()),
             created_at: 1,
             deadline: 2,
             ended_at: Some(2),

@@ -246,6 +246,7 @@ impl Job {
             headers: self.trace_headers(),
             epoch: AssignmentEpoch::new(0),
             sequence: 0,
+            replay: None,
         }
     }
 

@@ -82,6 +82,7 @@ from_coded!(
     prunella_catalog::CatalogError,
     prunella_gateway::GatewayError,
     prunella_localkafka::LocalKafkaError,
+    prunella_operate::OperateError,
     prunella_repair::RepairError,
     prunella_runview::RunViewError,
     prunella_sources::SourceError,

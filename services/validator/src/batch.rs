@@ -11,8 +11,8 @@ use prunella_platform::{Refusal, StepWork, moment_of, output_key};
 use prunella_stream::homes::now_millis;
 use prunella_stream::{DeadLetter, OutRecord, Record, StageError};
 use prunella_telemetry::metrics;
+use prunella_wire::names;
 use prunella_wire::records::{BatchResult, ErrorInfo, StageBatch, StageItem};
-use prunella_wire::{TraceContext, names};
 
 use crate::service::Deps;
 
@@ -115,7 +115,9 @@ fn check(
         return Err(Refusal::new(Code::OutputTooLarge, message));
     }
     let topic = deps.platform.topics.output(&batch.at.workspace, &batch.at.workflow);
-    let headers = TraceContext::carried_on(&record.headers)
+    let headers = record
+        .headers
+        .carried_on()
         .with(names::RUN, batch.at.run.to_string())
         .with(names::ITEM, batch.item_id(item.index).to_string())
         .with(names::WORKFLOW, batch.at.workflow_ref().to_string())

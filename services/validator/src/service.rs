@@ -49,8 +49,9 @@ struct Validator {
 impl Stage for Validator {
     async fn process(&self, record: &Record) -> Result<Outcome, StageError> {
         let batch: StageBatch = self.deps.platform.decode(record).await?;
-        // The run has ended: nobody waits for this batch.
-        if self.deps.cancelled.contains(&batch.at.run) || now_millis() > batch.deadline {
+        // The run has ended: nobody waits for this batch, unless an operator sent it again.
+        let is_over = self.deps.cancelled.contains(&batch.at.run) || now_millis() > batch.deadline;
+        if is_over && !record.headers.is_done_again() {
             return Ok(Outcome::nothing());
         }
         let topics = &self.deps.platform.topics;
@@ -59,6 +60,9 @@ impl Stage for Validator {
         let work = StepWork::find(&self.deps.platform, &batch.at).await?;
         let validated = validate(&self.deps, &work, &batch, record, &self.group).await.map_err(attributed)?;
         let (mut records, result) = validated;
+        if record.headers.is_done_again() {
+            return Ok(Outcome::of(records));
+        }
         let topic = topics.stage_progress();
         let value = self.deps.platform.codec.encode(&topic, &result)?;
         let headers = TraceContext::carried_on(&record.headers);
@@ -67,6 +71,9 @@ impl Stage for Validator {
     }
 
     async fn given_up(&self, record: &Record, error: &StageError) -> Vec<OutRecord> {
+        if record.headers.is_done_again() {
+            return Vec::new();
+        }
         let Ok(batch) = self.deps.platform.decode::<StageBatch>(record).await else { return Vec::new() };
         let info = ErrorInfo::new(error.code, error.message.clone());
         let failed = step_failed(&self.deps.platform, &batch.at, Some(batch.batch), info, None);

@@ -2,6 +2,7 @@
 
 mod commands;
 mod log;
+mod operations;
 mod stage;
 mod state;
 mod workflow;
@@ -16,6 +17,7 @@ use crate::schema::control_records;
 
 pub use commands::{BatchResult, CancelNotice, CancelRun, ExtractionEnded, StartRun, StepFailed, StepSkipped};
 pub use log::{AuditEvent, RunEvent};
+pub use operations::{LetterAction, LetterMark, ReplayPartition, ReplayProgress};
 pub use stage::{ExtractRequest, RunContext, StageBatch, StageItem, StepOutputs};
 pub use state::{BatchRange, Dispatch, Extraction, RunInput, RunState, RunStatus, StepOutput, StepState, StepStatus};
 pub use workflow::{WorkflowLive, WorkflowVersion};
@@ -28,6 +30,8 @@ control_records! {
     ExtractRequest => "extract_request",
     Extraction => "extraction",
     ExtractionEnded => "extraction_ended",
+    LetterMark => "letter_mark",
+    ReplayProgress => "replay_progress",
     RunEvent => "run_event",
     RunInput => "run_input",
     RunState => "run_state",

@@ -162,6 +162,9 @@ impl RunHome {
         let (workspace, workflow) = (command.workspace.clone(), command.workflow.clone());
         let subject = Subject { run: &run_id, workspace: &workspace, workflow: &workflow, traceparent: None };
         if self.known.contains(&run_id) {
+            if let Some(again) = self.writer.start_again(&command, record)? {
+                return Ok(vec![again]);
+            }
             let duplicate = Action::Event {
                 kind: EventKind::DuplicateTrigger,
                 step: None,

@@ -1,8 +1,10 @@
 //! One file per command.
 
 mod apply;
+mod deadletters;
 mod doctor;
 mod mappings;
+mod replay;
 mod run;
 mod runs;
 mod serve;
@@ -23,7 +25,7 @@ use crate::cli::{Cli, Command};
 use crate::config::{Config, LogFormat, default_data_directory};
 use crate::failure::Failure;
 
-pub use apply::apply_paths;
+pub use apply::{actor, apply_paths};
 pub use run::{Trigger, send_trigger};
 pub use runs::{RunReader, print_report};
 
@@ -66,6 +68,8 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Mappings(command) => mappings::run(&context, command),
         Command::Run(args) => run::run(&context, args).await,
         Command::Runs(command) => runs::run(&context, command).await,
+        Command::DeadLetters(command) => deadletters::run(&context, command).await,
+        Command::Replay(args) => replay::run(&context, *args).await,
         Command::Completions { .. } => Ok(ExitCode::SUCCESS),
     }
 }

@@ -3,6 +3,7 @@
 mod bad_records;
 mod cancel;
 mod crash;
+mod deadletters;
 mod demo;
 mod foreign_client;
 mod hostile;
@@ -12,6 +13,7 @@ mod main_path;
 mod overload;
 mod real_data;
 mod registry;
+mod replay;
 mod secured;
 mod streams;
 mod streams_avro;
