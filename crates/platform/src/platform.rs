@@ -7,7 +7,7 @@ use prunella_stream::{
 use prunella_topology::Topics;
 use prunella_wire::{ClaimStore, Codec, ControlRecord};
 
-use prunella_catalog::Catalog;
+use prunella_catalog::{Catalog, MappingView};
 
 use crate::Processing;
 
@@ -23,6 +23,7 @@ pub struct Platform {
     pub output: Output,
     pub refused: RefusedSizes,
     pub catalog: Arc<Catalog>,
+    pub mappings: Arc<MappingView>,
 }
 
 impl Platform {

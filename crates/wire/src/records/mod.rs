@@ -1,6 +1,7 @@
 //! Control records: one struct per file in `schemas/`. Times are milliseconds since the epoch, UTC.
 
 mod commands;
+mod healing;
 mod log;
 mod stage;
 mod state;
@@ -15,6 +16,7 @@ use prunella_model::{
 use crate::schema::control_records;
 
 pub use commands::{BatchResult, CancelNotice, CancelRun, ExtractionEnded, StartRun, StepFailed, StepSkipped};
+pub use healing::{HealOutcome, MappingActive, MappingCommand, MappingSample, MappingVersion, ParkedBatch};
 pub use log::{AuditEvent, RunEvent};
 pub use stage::{ExtractRequest, RunContext, StageBatch, StageItem, StepOutputs};
 pub use state::{BatchRange, Dispatch, Extraction, RunInput, RunState, RunStatus, StepOutput, StepState, StepStatus};
@@ -28,6 +30,12 @@ control_records! {
     ExtractRequest => "extract_request",
     Extraction => "extraction",
     ExtractionEnded => "extraction_ended",
+    HealOutcome => "heal_outcome",
+    MappingActive => "mapping_active",
+    MappingCommand => "mapping_command",
+    MappingSample => "mapping_sample",
+    MappingVersion => "mapping_version",
+    ParkedBatch => "parked_batch",
     RunEvent => "run_event",
     RunInput => "run_input",
     RunState => "run_state",

@@ -5,6 +5,7 @@ mod cancel;
 mod crash;
 mod demo;
 mod foreign_client;
+mod healing;
 mod hostile;
 mod kills;
 mod main_path;
