@@ -127,8 +127,17 @@ impl MappingHome {
         }
         let Some(text) = outcome.text.clone() else { return Ok(Vec::new()) };
         let is_proven = outcome.verdict == "activate";
-        let is_known = kept.history.versions.values().any(|known| known.base == outcome.base && known.text == text);
-        if is_known || !(is_proven || (outcome.verdict == "review" && kept.waiting.is_drift(settings))) {
+        let may_be_used = is_proven && policy == Some(Heal::Auto);
+        let known = kept.history.versions.values().find(|known| known.base == outcome.base && known.text == text);
+        if let Some(known) = known.cloned() {
+            // A proposal that more records have proven meanwhile. What a person has decided stays decided.
+            if may_be_used && known.status == "candidate" {
+                let proven = MappingVersion { evidence: outcome.evidence, ..known.as_ref().clone() };
+                return self.activate(proven, HEALER, None, now);
+            }
+            return Ok(Vec::new());
+        }
+        if !is_proven && !(outcome.verdict == "review" && kept.waiting.is_drift(settings)) {
             return Ok(Vec::new());
         }
         let version = MappingVersion {
@@ -144,7 +153,7 @@ impl MappingHome {
             created_at: now,
             changed_at: now,
         };
-        if is_proven && policy == Some(Heal::Auto) {
+        if may_be_used {
             return self.activate(version, HEALER, None, now);
         }
         emit(Proposed { mapping: &version.mapping, version: version.version });
