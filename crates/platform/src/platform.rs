@@ -8,7 +8,7 @@ use prunella_stream::{
 use prunella_topology::Topics;
 use prunella_wire::{ClaimStore, Codec, ControlRecord};
 
-use prunella_catalog::Catalog;
+use prunella_catalog::{Catalog, MappingView};
 
 use crate::Processing;
 
@@ -25,6 +25,7 @@ pub struct Platform {
     pub refused: RefusedSizes,
     pub memory: MemoryBudget,
     pub catalog: Arc<Catalog>,
+    pub mappings: Arc<MappingView>,
 }
 
 impl Platform {

@@ -82,6 +82,11 @@ metrics! {
     ITEMS_EXTRACTED: IntCounterVec = counters("prunella_items_extracted_total", "Items extracted.", &["workspace", "workflow"]);
     ITEMS_VALID: IntCounterVec = counters("prunella_items_valid_total", "Items that were valid.", &["workspace", "workflow"]);
     ITEMS_INVALID: IntCounterVec = counters("prunella_items_invalid_total", "Items that could not be mapped or were not valid.", &["workspace", "workflow", "code"]);
+    ITEMS_PARKED: IntCounterVec = counters("prunella_items_parked_total", "Items that wait for their mapping to be healed.", &["workspace", "workflow"]);
+    ITEMS_HEALED: IntCounterVec = counters("prunella_items_healed_total", "Parked items that were valid when they were driven again.", &["workspace", "workflow"]);
+    PARKED_BATCHES: IntGauge = gauge("prunella_parked_batches", "Batches this process holds that wait for their mapping.");
+    HEAL_ATTEMPTS: IntCounterVec = counters("prunella_heal_attempts_total", "Attempts to heal a mapping by verdict.", &["verdict"]);
+    MAPPINGS_ACTIVATED: IntCounterVec = counters("prunella_mappings_activated_total", "Versions of mappings that came into use.", &["workspace", "workflow"]);
     STREAM_HELD: IntGaugeVec = gauges("prunella_stream_held_partitions", "Partitions that a stream holds at a record it cannot take.", &["workspace", "stream"]);
     STREAMS_UNUSABLE: IntCounterVec = counters("prunella_stream_unusable_total", "Times the live version of a stream could not be run.", &["workspace", "stream", "code"]);
     MAPPING_CACHE: IntCounterVec = counters("prunella_mapping_cache_total", "Look-ups of compiled mappings.", &["result"]);

@@ -115,8 +115,8 @@ async fn every_record_is_read_back_as_it_was_written() {
             batch: BatchNumber(0),
             deadline: 7,
             items: vec![
-                StageItem { index: 0, input: inline("{\"a\":1.0}"), output: None },
-                StageItem { index: 2, input: claim(), output: Some(inline("null")) },
+                StageItem { index: 0, input: inline("{\"a\":1.0}"), output: None, error: error() },
+                StageItem { index: 2, input: claim(), output: Some(inline("null")), error: None },
             ],
             extracted: 3,
             dead_lettered: 1,

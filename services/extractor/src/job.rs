@@ -326,7 +326,7 @@ pub(crate) async fn stage_batch(
     let mut staged = Vec::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
         let input = workshop.platform.claims.payload(&at.workspace, now, item.clone()).await?;
-        staged.push(StageItem { index: i32::try_from(index).unwrap_or(i32::MAX), input, output: None });
+        staged.push(StageItem { index: i32::try_from(index).unwrap_or(i32::MAX), input, output: None, error: None });
     }
     Ok(StageBatch {
         at: at.clone(),

@@ -1,6 +1,7 @@
 //! Control records: one struct per file in `schemas/`. Times are milliseconds since the epoch, UTC.
 
 mod commands;
+mod healing;
 mod log;
 mod operations;
 mod stage;
@@ -16,6 +17,7 @@ use prunella_model::{
 use crate::schema::control_records;
 
 pub use commands::{BatchResult, CancelNotice, CancelRun, ExtractionEnded, StartRun, StepFailed, StepSkipped};
+pub use healing::{HealOutcome, MappingActive, MappingCommand, MappingSample, MappingVersion, ParkedBatch};
 pub use log::{AuditEvent, RunEvent};
 pub use operations::{LetterAction, LetterMark, ReplayPartition, ReplayProgress};
 pub use stage::{ExtractRequest, RunContext, StageBatch, StageItem, StepOutputs};
@@ -32,6 +34,12 @@ control_records! {
     ExtractionEnded => "extraction_ended",
     LetterMark => "letter_mark",
     ReplayProgress => "replay_progress",
+    HealOutcome => "heal_outcome",
+    MappingActive => "mapping_active",
+    MappingCommand => "mapping_command",
+    MappingSample => "mapping_sample",
+    MappingVersion => "mapping_version",
+    ParkedBatch => "parked_batch",
     RunEvent => "run_event",
     RunInput => "run_input",
     RunState => "run_state",

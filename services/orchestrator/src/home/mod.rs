@@ -254,7 +254,7 @@ fn split_key(key: &[u8]) -> Option<(RunId, &str)> {
 impl Home for RunHome {
     type Command = Command;
 
-    async fn apply(&mut self, key: &Bytes, value: Option<Bytes>) -> Result<(), String> {
+    async fn apply(&mut self, _: usize, key: &Bytes, value: Option<Bytes>) -> Result<(), String> {
         let (run, suffix) = split_key(key).ok_or("the key does not start with a run id")?;
         let packed = self.restoring.entry(run.clone()).or_default();
         match value {
