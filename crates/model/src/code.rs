@@ -181,6 +181,28 @@ codes! {
     RunViewBehind = "0815", Retry, "the view of runs is still being read";
     RunViewUnusable = "0816", Fatal, "the view of runs cannot be kept in its directory";
     GatewayInternal = "0817", Fatal, "the HTTP API failed in an unforeseen way";
+
+    // 09xx: language models
+    LlmNotConfigured = "0901", Fatal, "no language model is configured that a call could use";
+    LlmUnauthorized = "0902", Fatal, "a provider of language models does not accept the key";
+    LlmRefused = "0903", DeadLetter, "a provider or its model refuses the request";
+    LlmRateLimited = "0904", Retry, "a provider of language models, or our own limit, wants fewer calls";
+    LlmBudget = "0905", Retry, "the budget for language models is used up";
+    LlmBadAnswer = "0906", DeadLetter, "the answer of a language model is not what was asked for";
+    LlmTruncated = "0907", DeadLetter, "the answer of a language model is cut off";
+    LlmTimeout = "0908", Retry, "a language model did not answer in time";
+    LlmCircuitOpen = "0909", Retry, "a provider of language models has failed too often and is left alone";
+    LlmUnavailable = "0910", Retry, "a provider of language models cannot be reached or is failing";
+    LlmTooLarge = "0911", DeadLetter, "what a language model would have to be told is larger than its limit";
+
+    // 10xx: encryption at rest, secrets
+    VaultNoKey = "1001", Fatal, "a value is encrypted, or has to be, and there is no key";
+    VaultWrongKey = "1002", Fatal, "a value is encrypted with a key that is not known";
+    VaultTampered = "1003", Fatal, "an encrypted value was changed, or moved from its place";
+    VaultVersion = "1004", Fatal, "a value is encrypted in a form that this release does not know";
+    VaultPlain = "1005", Fatal, "a value is not encrypted and should be";
+    VaultKey = "1006", Fatal, "an encryption key cannot be used";
+    SecretUnreadable = "1007", Fatal, "a secret cannot be read from where it should be";
 }
 
 impl fmt::Display for Code {
