@@ -15,7 +15,7 @@ use prunella_model::{
 use crate::schema::control_records;
 
 pub use commands::{BatchResult, CancelNotice, CancelRun, ExtractionEnded, StartRun, StepFailed, StepSkipped};
-pub use log::{AuditEvent, RunEvent};
+pub use log::{AuditEvent, LlmCall, RunEvent};
 pub use stage::{ExtractRequest, RunContext, StageBatch, StageItem, StepOutputs};
 pub use state::{BatchRange, Dispatch, Extraction, RunInput, RunState, RunStatus, StepOutput, StepState, StepStatus};
 pub use workflow::{WorkflowLive, WorkflowVersion};
@@ -28,6 +28,7 @@ control_records! {
     ExtractRequest => "extract_request",
     Extraction => "extraction",
     ExtractionEnded => "extraction_ended",
+    LlmCall => "llm_call",
     RunEvent => "run_event",
     RunInput => "run_input",
     RunState => "run_state",
