@@ -1,0 +1,78 @@
+//! What the tests ask.
+
+use std::sync::Arc;
+
+use prunella_llm::{CacheUse, Consultation, FieldError, Llm, LlmSettings, MemoryCache, RepairRequest, Sample, Subject};
+use prunella_model::WorkspaceName;
+use prunella_redact::RedactionKey;
+use prunella_sources::{HttpClient, HttpClientConfig};
+use prunella_testkit::llm::{FakeAnswer, FakeLlm, FakeLlmHandle};
+use serde_json::json;
+
+pub const KEY: &str = "provider-key-7f3a";
+
+pub fn good() -> FakeAnswer {
+    FakeAnswer::candidates(&[
+        ("{\"id\": orderNumber}", "order_id is now orderNumber"),
+        ("{\"id\": $string(no)}", "or no"),
+    ])
+}
+
+pub async fn fake(answers: impl IntoIterator<Item = FakeAnswer>) -> FakeLlmHandle {
+    FakeLlm::start(answers).await.expect("a free port")
+}
+
+/// A provider `fake` that speaks `protocol`, quick to retry, and what `more` adds in YAML.
+pub fn settings(fake: &FakeLlmHandle, protocol: &str, more: &str) -> LlmSettings {
+    let below = if protocol.starts_with("openai") { "/v1" } else { "" };
+    let base = fake.base_url();
+    let key = key_file();
+    let text = format!(
+        "model: fake/small\nproviders:\n  fake: {{ protocol: {protocol}, url: \"{base}{below}\", key: \"file:{key}\", \
+         requests-per-minute: 6000 }}\nretry-wait: 10ms\nlongest-wait: 3s\ntimeout: 5s\n{more}\n"
+    );
+    serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+/// A file with the key of the provider, the same for all tests of a process.
+fn key_file() -> String {
+    let path = std::env::temp_dir().join(format!("prunella-llm-key-{}", std::process::id()));
+    std::fs::write(&path, KEY).expect("written");
+    path.display().to_string()
+}
+
+pub fn llm(settings: LlmSettings) -> Llm {
+    let http = HttpClient::new(&HttpClientConfig::default()).expect("client");
+    let cache = Arc::new(MemoryCache::new(settings.cached_answers));
+    Llm::new(settings, http, RedactionKey::from_bytes([5; 32]), cache).unwrap_or_else(|error| panic!("{error}"))
+}
+
+pub fn request() -> RepairRequest {
+    RepairRequest {
+        subject: Subject {
+            workspace: WorkspaceName::default_workspace(),
+            workflow: "orders".parse().expect("name"),
+            step: "fetch".parse().expect("step"),
+            mapping: "default/orders/fetch".to_owned(),
+            run: None,
+        },
+        schema: json!({"type": "object", "required": ["id"], "properties": {"id": {"type": "string"}}}),
+        mapping: Some("{\"id\": order_id}".to_owned()),
+        errors: vec![FieldError { path: "/id".to_owned(), message: "is required".to_owned() }],
+        remembered: vec![Sample { input: json!({"order_id": "A-1"}), output: json!({"id": "A-1"}) }],
+        failing: vec![json!({"orderNumber": "A-2"})],
+        model: None,
+        redact: Vec::new(),
+        secrets: Vec::new(),
+        cache: CacheUse::Use,
+    }
+}
+
+/// The code of a failure, and its message.
+pub fn failure(consultation: &Consultation) -> (String, String) {
+    let error = consultation.result.as_ref().expect_err("a failure");
+    assert_eq!(consultation.call.outcome, "failed");
+    assert_eq!(consultation.call.code.as_deref(), Some(error.code().id()));
+    assert_eq!(consultation.call.message, error.to_string());
+    (error.code().id().to_owned(), error.to_string())
+}
