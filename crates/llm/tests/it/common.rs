@@ -9,24 +9,25 @@ use prunella_sources::{HttpClient, HttpClientConfig};
 use prunella_testkit::llm::{FakeAnswer, FakeLlm, FakeLlmHandle};
 use serde_json::json;
 
-pub const KEY: &str = "provider-key-7f3a";
+/// What stands in `provider.key`.
+pub(crate) const KEY: &str = "provider-key-7f3a";
 
-pub fn good() -> FakeAnswer {
+pub(crate) fn good() -> FakeAnswer {
     FakeAnswer::candidates(&[
         ("{\"id\": orderNumber}", "order_id is now orderNumber"),
         ("{\"id\": $string(no)}", "or no"),
     ])
 }
 
-pub async fn fake(answers: impl IntoIterator<Item = FakeAnswer>) -> FakeLlmHandle {
+pub(crate) async fn fake(answers: impl IntoIterator<Item = FakeAnswer>) -> FakeLlmHandle {
     FakeLlm::start(answers).await.expect("a free port")
 }
 
 /// A provider `fake` that speaks `protocol`, quick to retry, and what `more` adds in YAML.
-pub fn settings(fake: &FakeLlmHandle, protocol: &str, more: &str) -> LlmSettings {
+pub(crate) fn settings(fake: &FakeLlmHandle, protocol: &str, more: &str) -> LlmSettings {
     let below = if protocol.starts_with("openai") { "/v1" } else { "" };
     let base = fake.base_url();
-    let key = key_file();
+    let key = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/provider.key");
     let text = format!(
         "model: fake/small\nproviders:\n  fake: {{ protocol: {protocol}, url: \"{base}{below}\", key: \"file:{key}\", \
          requests-per-minute: 6000 }}\nretry-wait: 10ms\nlongest-wait: 3s\ntimeout: 5s\n{more}\n"
@@ -34,20 +35,13 @@ pub fn settings(fake: &FakeLlmHandle, protocol: &str, more: &str) -> LlmSettings
     serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
-/// A file with the key of the provider, the same for all tests of a process.
-fn key_file() -> String {
-    let path = std::env::temp_dir().join(format!("prunella-llm-key-{}", std::process::id()));
-    std::fs::write(&path, KEY).expect("written");
-    path.display().to_string()
-}
-
-pub fn llm(settings: LlmSettings) -> Llm {
+pub(crate) fn llm(settings: LlmSettings) -> Llm {
     let http = HttpClient::new(&HttpClientConfig::default()).expect("client");
     let cache = Arc::new(MemoryCache::new(settings.cached_answers));
     Llm::new(settings, http, RedactionKey::from_bytes([5; 32]), cache).unwrap_or_else(|error| panic!("{error}"))
 }
 
-pub fn request() -> RepairRequest {
+pub(crate) fn request() -> RepairRequest {
     RepairRequest {
         subject: Subject {
             workspace: WorkspaceName::default_workspace(),
@@ -69,7 +63,7 @@ pub fn request() -> RepairRequest {
 }
 
 /// The code of a failure, and its message.
-pub fn failure(consultation: &Consultation) -> (String, String) {
+pub(crate) fn failure(consultation: &Consultation) -> (String, String) {
     let error = consultation.result.as_ref().expect_err("a failure");
     assert_eq!(consultation.call.outcome, "failed");
     assert_eq!(consultation.call.code.as_deref(), Some(error.code().id()));

@@ -2,12 +2,14 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
+use futures::StreamExt;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -151,7 +153,7 @@ async fn answer(State(script): State<Arc<Mutex<Script>>>, uri: Uri, headers: Hea
     }
     let (delay, given) = match given {
         FakeAnswer::Late(delay, given) => (delay, *given),
-        given => (std::time::Duration::ZERO, given),
+        given => (Duration::ZERO, given),
     };
     tokio::time::sleep(delay).await;
     give(protocol, given)
@@ -200,8 +202,12 @@ fn json(status: StatusCode, body: &Value) -> Response {
 fn cut(body: &Value) -> Response {
     let text = body.to_string();
     let half = Bytes::copy_from_slice(&text.as_bytes()[..text.len() / 2]);
-    let broken = Err(io::Error::from(io::ErrorKind::ConnectionReset));
-    let pieces = futures::stream::iter([Ok::<Bytes, io::Error>(half), broken]);
+    // The half has to be on its way before the connection breaks, or nothing of it arrives.
+    let broken = async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        Err(io::Error::from(io::ErrorKind::ConnectionReset))
+    };
+    let pieces = futures::stream::iter([Ok::<Bytes, io::Error>(half)]).chain(futures::stream::once(broken));
     let headers =
         [(header::CONTENT_TYPE, "application/json".to_owned()), (header::CONTENT_LENGTH, text.len().to_string())];
     (headers, Body::from_stream(pieces)).into_response()
