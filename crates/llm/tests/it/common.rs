@@ -1,6 +1,6 @@
 //! What the tests ask.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use prunella_llm::{CacheUse, Consultation, FieldError, Llm, LlmSettings, MemoryCache, RepairRequest, Sample, Subject};
 use prunella_model::WorkspaceName;
@@ -11,6 +11,9 @@ use serde_json::json;
 
 /// What stands in `provider.key`.
 pub(crate) const KEY: &str = "provider-key-7f3a";
+
+/// Reading the certificates of the system takes longer than a test.
+static HTTP: LazyLock<HttpClient> = LazyLock::new(|| HttpClient::new(&HttpClientConfig::default()).expect("client"));
 
 pub(crate) fn good() -> FakeAnswer {
     FakeAnswer::candidates(&[
@@ -36,9 +39,8 @@ pub(crate) fn settings(fake: &FakeLlmHandle, protocol: &str, more: &str) -> LlmS
 }
 
 pub(crate) fn llm(settings: LlmSettings) -> Llm {
-    let http = HttpClient::new(&HttpClientConfig::default()).expect("client");
     let cache = Arc::new(MemoryCache::new(settings.cached_answers));
-    Llm::new(settings, http, RedactionKey::from_bytes([5; 32]), cache).unwrap_or_else(|error| panic!("{error}"))
+    Llm::new(settings, HTTP.clone(), RedactionKey::from_bytes([5; 32]), cache).unwrap_or_else(|error| panic!("{error}"))
 }
 
 pub(crate) fn request() -> RepairRequest {
