@@ -95,6 +95,13 @@ metrics! {
     RUNVIEW_RECORDS: IntCounter = counter("prunella_runview_records_total", "Records taken into the view of runs.");
     RUNVIEW_LAG: IntGauge = gauge("prunella_runview_lag_records", "Records between the view of runs and the ends of its topics, at most.");
     RUNVIEW_REBUILDS: IntCounter = counter("prunella_runview_rebuilds_total", "Times the view of runs was rebuilt from its topics.");
+    LLM_CALLS: IntCounterVec = counters("prunella_llm_calls_total", "Consultations of language models by outcome: answered, cached or an error code.", &["provider", "outcome"]);
+    LLM_REQUESTS: IntCounterVec = counters("prunella_llm_requests_total", "Requests that were sent to providers of language models.", &["provider"]);
+    LLM_TOKENS: IntCounterVec = counters("prunella_llm_tokens_total", "Tokens of language models, as far as providers tell.", &["provider", "direction"]);
+    LLM_COST: IntCounterVec = counters("prunella_llm_cost_micros_total", "Known cost of language models, in millionths of the currency.", &["provider", "currency"]);
+    LLM_UNPRICED: IntCounterVec = counters("prunella_llm_unknown_cost_total", "Consultations of language models whose cost is not known.", &["provider"]);
+    LLM_SECONDS: HistogramVec = seconds("prunella_llm_call_seconds", "Time of consultations that asked a model, with tries and waits.", &["provider"]);
+    LLM_CIRCUIT_OPEN: IntGaugeVec = gauges("prunella_llm_circuit_open", "1 while a provider of language models is left alone.", &["provider"]);
     BAD_STATE: IntCounter = counter("prunella_unreadable_state_records_total", "Records of state topics that could not be read and were left alone.");
 }
 

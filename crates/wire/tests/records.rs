@@ -256,6 +256,37 @@ async fn every_record_is_read_back_as_it_was_written() {
         },
     )
     .await;
+    survives(
+        &codec,
+        LlmCall {
+            id: "c1".into(),
+            at: 1,
+            workspace: workspace(),
+            workflow: workflow(),
+            step: "fetch".parse().expect("valid"),
+            mapping: "default/orders/fetch".into(),
+            run: Some(run()),
+            purpose: "repair-mapping".into(),
+            provider: "local".into(),
+            model: "small".into(),
+            outcome: "failed".into(),
+            code: Some("PRN-0908".into()),
+            message: "slow".into(),
+            request: "…".into(),
+            request_digest: "ab".into(),
+            answer_digest: None,
+            candidates: 0,
+            redacted: 2,
+            tries: 3,
+            input_tokens: Some(900),
+            output_tokens: None,
+            cost_micros: None,
+            charged_micros: 12,
+            currency: "USD".into(),
+            duration_ms: 5,
+        },
+    )
+    .await;
     survives(&codec, CancelNotice { run: run(), workspace: workspace(), at: 1 }).await;
 }
 

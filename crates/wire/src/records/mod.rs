@@ -18,7 +18,7 @@ use crate::schema::control_records;
 
 pub use commands::{BatchResult, CancelNotice, CancelRun, ExtractionEnded, StartRun, StepFailed, StepSkipped};
 pub use healing::{HealOutcome, MappingActive, MappingCommand, MappingSample, MappingVersion, ParkedBatch};
-pub use log::{AuditEvent, RunEvent};
+pub use log::{AuditEvent, LlmCall, RunEvent};
 pub use operations::{LetterAction, LetterMark, ReplayPartition, ReplayProgress};
 pub use stage::{ExtractRequest, RunContext, StageBatch, StageItem, StepOutputs};
 pub use state::{BatchRange, Dispatch, Extraction, RunInput, RunState, RunStatus, StepOutput, StepState, StepStatus};
@@ -40,6 +40,7 @@ control_records! {
     MappingSample => "mapping_sample",
     MappingVersion => "mapping_version",
     ParkedBatch => "parked_batch",
+    LlmCall => "llm_call",
     RunEvent => "run_event",
     RunInput => "run_input",
     RunState => "run_state",
