@@ -10,6 +10,20 @@ use crate::value::{as_number, equal, number_text, plain_number};
 /// Pairs of what stands in a new record and what it has to become; both say something.
 type Pair<'a> = (&'a Value, &'a Value);
 
+/// Marks of thousands and of decimals in the notations of languages.
+const NOTATIONS: [(char, char); 10] = [
+    ('.', ','),
+    (',', '.'),
+    (' ', ','),
+    ('\'', '.'),
+    ('’', '.'),
+    ('\'', ','),
+    ('\u{a0}', ','),
+    ('\u{202f}', ','),
+    (' ', '.'),
+    ('_', '.'),
+];
+
 /// Conversions that turn the left of every pair into the right, cheapest first.
 pub(crate) fn fit(pairs: &[Pair<'_>], conversions: bool) -> Vec<Conversion> {
     let Some(&(first, expected)) = pairs.first() else { return Vec::new() };
@@ -63,7 +77,7 @@ fn propose(new: &Value, expected: &Value) -> Vec<Conversion> {
         }
         (Value::String(text), Value::Number(_)) => {
             proposed.push(ToNumber);
-            for (thousands, point) in [('.', ','), (',', '.'), (' ', ','), ('\'', '.')] {
+            for (thousands, point) in NOTATIONS {
                 proposed.push(Decimal { thousands, point, to_number: true });
             }
             let digits = text.trim_start_matches(|c: char| !c.is_ascii_digit());
@@ -78,8 +92,8 @@ fn propose(new: &Value, expected: &Value) -> Vec<Conversion> {
         }
         (Value::Bool(_), Value::Bool(_)) => proposed.push(Not),
         (Value::String(text), Value::String(meant)) => {
-            proposed.extend([Lower, Upper, Trim]);
-            for (thousands, point) in [('.', ','), (',', '.'), (' ', ',')] {
+            proposed.extend([Lower, Upper, Capital, Trim]);
+            for (thousands, point) in NOTATIONS {
                 proposed.push(Decimal { thousands, point, to_number: false });
             }
             if let Some(prefix) = text.strip_suffix(meant.as_str()) {
@@ -227,6 +241,7 @@ mod tests {
             (json!(1.1), json!(110)),
             (json!("1999"), json!(19.99)),
             (json!("ABC"), json!("abc")),
+            (json!("HIGH"), json!("High")),
             (json!("/works/OL1W"), json!("OL1W")),
             (json!(123), json!("usr_123")),
             (json!("gid://shop/Order/77"), json!("77")),

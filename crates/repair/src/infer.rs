@@ -180,6 +180,7 @@ impl Maker<'_> {
             old_path: None,
             rarity: &Rarity::of(known.iter().filter_map(|(_, value)| *value)),
             redefined: false,
+            stale: false,
             selector: None,
             ingredients: self.ingredients,
         };

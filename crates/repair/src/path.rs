@@ -9,13 +9,19 @@ use serde_json::Value;
 pub enum Literal {
     Text(String),
     Flag(bool),
+    /// An identifier; other numbers select nothing.
+    Number(i64),
 }
+
+/// Numbers from here on may be identifiers that a selector asks for.
+const LEAST_IDENTIFIER: i64 = 1_000;
 
 impl Literal {
     pub(crate) fn of(value: &Value) -> Option<Self> {
         match value {
             Value::String(text) if !text.is_empty() && text.len() <= 48 => Some(Self::Text(text.clone())),
             Value::Bool(flag) => Some(Self::Flag(*flag)),
+            Value::Number(number) => number.as_i64().filter(|number| *number >= LEAST_IDENTIFIER).map(Self::Number),
             _ => None,
         }
     }
@@ -98,6 +104,7 @@ impl FieldPath {
                     let literal = match literal {
                         Literal::Text(text) => Value::String(text.clone()).to_string(),
                         Literal::Flag(flag) => flag.to_string(),
+                        Literal::Number(number) => number.to_string(),
                     };
                     text.push_str(&format!("[{} = {literal}]", key.join(".")));
                 }

@@ -121,6 +121,8 @@ pub(crate) struct Request<'a> {
     pub(crate) rarity: &'a Rarity,
     /// The field is still there and shows something else: what other fields showed before says nothing either.
     pub(crate) redefined: bool,
+    /// The known rows are later states: what is recoded cannot be told from what went on.
+    pub(crate) stale: bool,
     /// The selector under which all literals of the old selectors are found again.
     pub(crate) selector: Option<&'a [String]>,
     pub(crate) ingredients: Ingredients,
@@ -178,9 +180,10 @@ pub(crate) fn pick(request: &Request<'_>, table: &Table) -> Pick {
         };
         // One value that many rows have says nothing, whatever the names.
         // A field of the very name may have been recoded; another one needs more than chance to be it.
+        let needed = if request.stale { needed + 6.0 } else { needed };
         let needed = if has_namesake(choice, request, table) { needed.max(20.0) } else { needed };
         let rests_on_one = choice.support.values < 2 && choice.support.bits < 12.0;
-        let words = if choice.support.records >= 4 && choice.support.values >= 2 {
+        let words = if choice.support.records >= if named { 3 } else { 4 } && choice.support.values >= 2 {
             vocabulary_bits(choice, request, table)
         } else {
             0.0
@@ -258,6 +261,8 @@ fn assess(column: &Column, request: &Request<'_>, _columns: usize) -> Option<Cho
         Conversion::FirstOfLength(_) => nothing.iter().all(|cell| fit.apply(cell).is_none()),
         _ => nothing.is_empty(),
     };
+    let recoded = |fit: &Conversion| matches!(fit, Conversion::Table(_) | Conversion::Is(_) | Conversion::Not);
+    let fits = fits.into_iter().filter(|fit| !(request.stale && recoded(fit)));
     let conversion = fits.into_iter().find(|fit| may_find_nothing(fit) && is_complete(fit, column, request))?;
     let both_empty = both_empty + nothing.len();
     let support = support(&pairs, both_empty, default.is_some(), &conversion, request.rarity)?;

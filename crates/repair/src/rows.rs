@@ -141,8 +141,20 @@ impl Level {
         Self { old, new, old_table, new_table, pairs, moved, moved_with_key, lost }
     }
 
+    /// Rows that show what they showed before; contradictions count.
     pub(crate) fn fresh(&self) -> impl Iterator<Item = &Pair> {
         self.pairs.iter().filter(|pair| pair.fresh)
+    }
+
+    /// Whether all known rows are later states, whose agreement says much and whose contradiction says nothing.
+    pub(crate) fn is_stale(&self) -> bool {
+        !self.pairs.iter().any(|pair| pair.fresh)
+    }
+
+    /// The rows to learn from: those that are as before, or all if there are none.
+    pub(crate) fn witnesses(&self) -> impl Iterator<Item = &Pair> {
+        let stale = self.is_stale();
+        self.pairs.iter().filter(move |pair| pair.fresh || stale)
     }
 }
 

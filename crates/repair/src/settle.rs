@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::convert::Conversion;
 use crate::forms;
-use crate::names::{Likeness, is_for_people, is_presentation_of, likeness, tokens};
+use crate::names::{Likeness, is_for_people, is_presentation_of, likeness, own_name, places_alike, tokens};
 use crate::path::{FieldPath, Literal, Step};
 use crate::pick::{Choice, Pick, Request};
 use crate::table::Table;
@@ -66,7 +66,7 @@ pub(crate) fn settle(mut choices: Vec<Choice>, request: &Request<'_>, table: &Ta
         let people = is_for_people(name) && !request.names.iter().any(|name| is_for_people(name));
         let beside = choice.path.parent() == best.path.parent();
         let presentation = beside && (is_presentation_of(name, &best_name) || (people && !is_for_people(&best_name)));
-        let far_less_named = best_rank == Likeness::Same && rank(choice, request) <= Likeness::Weak;
+        let far_less_named = best_rank >= Likeness::Same && rank(choice, request) <= Likeness::Weak;
         let same_reference =
             shared(&best) > shared(choice) && choice.path.literal().is_none() && same_identifiers(&best, choice, table);
         same_field || !(presentation || far_less_named || same_reference)
@@ -92,10 +92,15 @@ pub(crate) fn has_namesake(choice: &Choice, request: &Request<'_>, table: &Table
 
 /// Bits for a field whose recurring values are those that the old field had, in all rows and not only in known ones.
 pub(crate) fn vocabulary_bits(choice: &Choice, request: &Request<'_>, table: &Table) -> f64 {
-    let Some((_, values)) = request.before else { return 0.0 };
-    let plain = choice.conversion == Conversion::Same && request.ingredients.values;
-    let Some(column) = table.get(&choice.path).filter(|_| plain) else { return 0.0 };
-    let shares = forms::vocabulary(values, &column.cells).is_some_and(|(shared, share)| shared >= 2 && share >= 0.75);
+    let Some((_, values)) = request.before.filter(|_| request.ingredients.values) else { return 0.0 };
+    // What a table was made to give is no evidence for it.
+    let made_to_fit = matches!(choice.conversion, Conversion::Table(_) | Conversion::Is(_) | Conversion::Not);
+    let Some(column) = table.get(&choice.path).filter(|_| !made_to_fit) else { return 0.0 };
+    let now: Vec<Option<Value>> = match choice.conversion {
+        Conversion::Same => column.cells.clone(),
+        _ => column.cells.iter().map(|cell| choice.predict(cell.as_ref())).collect(),
+    };
+    let shares = forms::vocabulary(values, &now).is_some_and(|(shared, share)| shared >= 2 && share >= 0.75);
     if shares { 4.0 } else { 0.0 }
 }
 
@@ -136,7 +141,8 @@ pub(crate) fn rank(choice: &Choice, request: &Request<'_>) -> Likeness {
     if !request.ingredients.names {
         return Likeness::None;
     }
-    let name = choice.path.last_key();
+    let name = &own_name(&choice.path);
+    let place = request.old_path.map_or(Likeness::None, |old| places_alike(old, &choice.path));
     let literal = match (&choice.conversion, request.names) {
         (Conversion::Is(Value::String(text)), names)
             if names.iter().any(|name| likeness(name, text) >= Likeness::Close) =>
@@ -150,5 +156,5 @@ pub(crate) fn rank(choice: &Choice, request: &Request<'_>) -> Likeness {
         Some((_, found)) if Some(found) == asked => literal.max(Likeness::Close),
         _ => literal,
     };
-    request.names.iter().map(|old| likeness(old, name)).max().unwrap_or(Likeness::None).max(literal)
+    request.names.iter().map(|old| likeness(old, name)).max().unwrap_or(Likeness::None).max(literal).max(place)
 }

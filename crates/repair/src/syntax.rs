@@ -353,6 +353,11 @@ fn selector(expr: &Node) -> Option<Step> {
             let literal = match &rhs.kind {
                 NodeKind::String { value } => Literal::Text(value.clone()),
                 NodeKind::Bool { value } => Literal::Flag(*value),
+                NodeKind::Number { value } if value.fract() == 0.0 && value.abs() < 9.0e15 =>
+                {
+                    #[expect(clippy::cast_possible_truncation, reason = "a whole number below 2^53")]
+                    Literal::Number(*value as i64)
+                }
                 _ => return None,
             };
             Some(Step::Where(names(lhs)?, literal))

@@ -131,7 +131,7 @@ impl Solver<'_> {
     pub(super) fn relax(&self, resolutions: &mut [Resolution]) {
         for index in 0..resolutions.len() {
             let Some(choice) = &resolutions[index].choice else { continue };
-            if choice.conversion == Conversion::Same || matches!(resolutions[index].evidence, Evidence::Proven { .. }) {
+            if !choice.conversion.is_cast() || matches!(resolutions[index].evidence, Evidence::Proven { .. }) {
                 continue;
             }
             let mut trial = resolutions.to_vec();

@@ -21,7 +21,7 @@ use crate::rows::{Level, link};
 use crate::settings::Ingredients;
 use crate::syntax::Reading;
 use crate::table::ROW_KEY;
-use crate::value::equal_options;
+use crate::value::{equal_options, is_empty};
 
 /// A value per row; absent is `None`.
 type Values = Vec<Option<Value>>;
@@ -84,6 +84,8 @@ pub(crate) struct Seen {
     /// As it is written, on the new rows.
     pub(crate) new: Vec<Option<Value>>,
     pub(crate) container: bool,
+    /// What was a value is an object now.
+    pub(crate) wrapped: bool,
 }
 
 impl<'a> Solver<'a> {
@@ -205,7 +207,9 @@ impl<'a> Solver<'a> {
             _ => false,
         };
         let container = old.iter().flatten().any(holds_objects);
-        Seen { old, new, container }
+        let mut filled = new.iter().flatten().filter(|value| !is_empty(Some(value))).peekable();
+        let wrapped = !container && filled.peek().is_some() && filled.all(holds_objects);
+        Seen { old, new, container, wrapped }
     }
 
     fn context_edits(&self, resolutions: &[Resolution]) -> Vec<Edit> {
@@ -262,7 +266,7 @@ impl<'a> Solver<'a> {
             if leaves.is_empty() {
                 continue;
             }
-            for pair in level.fresh() {
+            for pair in level.witnesses() {
                 known += 1;
                 let same =
                     |(old, new): &(Values, Values)| equal_options(old[pair.old].as_ref(), new[pair.new].as_ref());

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{Resolution, Seen, Solver};
 use crate::convert::Conversion;
 use crate::evidence::Evidence;
-use crate::forms;
+use crate::forms::{self, Form};
 use crate::path::FieldPath;
 use crate::pick::{Choice, Pick, Rarity, Request, pick};
 use crate::table::Column;
@@ -20,8 +20,9 @@ impl Solver<'_> {
             return None;
         }
         let known: Vec<(usize, Option<&Value>)> =
-            level.fresh().map(|pair| (pair.new, seen.old[pair.old].as_ref())).collect();
-        let alive = seen.new.iter().any(|value| !is_empty(value.as_ref()));
+            level.witnesses().map(|pair| (pair.new, seen.old[pair.old].as_ref())).collect();
+        let stale = level.is_stale();
+        let alive = seen.new.iter().any(|value| !is_empty(value.as_ref())) && !seen.wrapped;
         let (mut agree, mut example) = (0, None);
         let mut disagree = 0;
         for (row, expected) in &known {
@@ -42,7 +43,7 @@ impl Solver<'_> {
             }
             return self.by_form(seen);
         }
-        if alive && self.outputs_agree(index) {
+        if alive && !stale && self.outputs_agree(index) {
             return Some(Resolution::stays(Evidence::Kept { confirmed: agree + disagree }));
         }
         match self.pick(index, seen, &known, alive && disagree > agree) {
@@ -58,6 +59,8 @@ impl Solver<'_> {
                 let choice = choices.next();
                 Some(Resolution { choice, evidence: Evidence::Tied { rivals }, rivals: choices.collect() })
             }
+            Pick::None if seen.wrapped => None,
+            Pick::None if stale && alive => self.by_form(seen),
             Pick::None if !alive => self.perhaps_quiet(atom.context, seen),
             Pick::None if is_volatile(&known, seen, agree, disagree) => {
                 Some(Resolution::stays(Evidence::Kept { confirmed: agree }))
@@ -81,6 +84,7 @@ impl Solver<'_> {
             old_path: atom.path.as_ref(),
             rarity: &Rarity::of(seen.old.iter().flatten()),
             redefined: alive,
+            stale: level.is_stale(),
             selector: self.selector(atom.context),
             ingredients: self.ingredients,
         };
@@ -193,6 +197,11 @@ pub(super) fn contradiction(expected: Option<&Value>, now: Option<&Value>) -> St
 
 /// Whether the differences are those of a value that changes all the time rather than of drift.
 fn is_volatile(known: &[(usize, Option<&Value>)], seen: &Seen, agree: usize, disagree: usize) -> bool {
+    let forms_before: Vec<Option<Form>> = seen.old.iter().flatten().map(Form::of).collect();
+    let usual = |value: &Value| is_empty(Some(value)) || forms_before.contains(&Form::of(value));
+    if !known.iter().filter_map(|(row, _)| seen.new[*row].as_ref()).all(usual) {
+        return false;
+    }
     if agree > 0 && agree * 2 >= disagree {
         return true;
     }
