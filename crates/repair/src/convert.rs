@@ -262,7 +262,6 @@ impl Conversion {
     /// Bits that were learned from the records rather than known.
     pub(crate) fn learned_bits(&self) -> f64 {
         match self {
-            Table(pairs) => pairs.iter().map(|(_, to)| crate::value::bits(to).min(6.0)).sum(),
             Is(_) | Not => 1.0,
             Scale { .. } | Date { .. } | Decimal { .. } => 4.0,
             Part { .. } | Swap { .. } | Join(_) | Split(_) => 5.0,

@@ -31,6 +31,7 @@ mod names;
 mod outage;
 mod path;
 mod pick;
+mod places;
 mod profile;
 mod proof;
 mod repair;

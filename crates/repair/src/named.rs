@@ -105,7 +105,12 @@ fn weigh(
     {
         return None;
     }
-    let conversion = forms::recast(&seen.old, &column.cells)?;
+    let atom = &solver.reading.atoms[index];
+    let cells: Vec<Option<Value>> = match &atom.lens {
+        Some(_) => column.cells.iter().map(|cell| atom.seen_through_lens(cell.clone())).collect(),
+        None => column.cells.clone(),
+    };
+    let conversion = forms::recast(&seen.old, &cells)?;
     if conversion != Conversion::Same && !solver.ingredients.conversions {
         return None;
     }
@@ -126,16 +131,16 @@ fn weigh(
     let vocabulary = solver
         .ingredients
         .values
-        .then(|| forms::vocabulary(&seen.old, &column.cells))
+        .then(|| forms::vocabulary(&seen.old, &cells))
         .flatten()
         .filter(|(shared, share)| *shared >= 2 && *share >= 0.75)
         .map(|(shared, _)| shared);
     let same_parent = parent_keys(old_path) == parent_keys(&column.path) && !column.path.root;
     let form = forms::common(&seen.old);
     let distinctive = form.is_some_and(forms::Form::is_distinctive);
-    let steady = forms::same_magnitude(&seen.old, &column.cells)
+    let steady = forms::same_magnitude(&seen.old, &cells)
         && (form == Some(forms::Form::Text)
-            || forms::same_length(&seen.old, &column.cells)
+            || forms::same_length(&seen.old, &cells)
             || form == Some(forms::Form::Number))
         && (!matches!(form, Some(forms::Form::Number | forms::Form::NumberText))
             || !units_differ(&full_name(old_path), &full_name(&column.path)));

@@ -291,6 +291,12 @@ pub(crate) fn is_presentation_of(rival: &str, name: &str) -> bool {
         && rest.iter().all(|token| PRESENTATION.contains(&token.as_str()))
 }
 
+/// Whether `rival` is `name` with more words, such as `sale_price` beside `price`.
+pub(crate) fn is_qualified(rival: &str, name: &str) -> bool {
+    let (rival, name) = (tokens(rival), tokens(name));
+    rival.len() > name.len() && name.iter().all(|token| rival.contains(token))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

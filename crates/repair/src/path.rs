@@ -77,6 +77,12 @@ impl FieldPath {
         self.steps.iter().any(|step| matches!(step, Step::At(_)))
     }
 
+    /// The same place, whatever item of lists is taken.
+    pub(crate) fn without_positions(&self) -> Self {
+        let steps = self.steps.iter().filter(|step| !matches!(step, Step::At(_))).cloned().collect();
+        Self { root: self.root, steps }
+    }
+
     pub fn parent(&self) -> Self {
         let mut steps = self.steps.clone();
         while let Some(step) = steps.pop() {

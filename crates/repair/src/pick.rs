@@ -118,11 +118,17 @@ pub(crate) struct Request<'a> {
     /// Where it was read, and its values in all remembered rows, beside the table of those.
     pub(crate) before: Option<(&'a Table, &'a [Option<Value>])>,
     pub(crate) old_path: Option<&'a FieldPath>,
+    /// Fields that went into the value before: what they show now may well be it.
+    pub(crate) own: &'a [&'a FieldPath],
+    /// Codes that are known to be taken apart: the field, and what stands between its parts.
+    pub(crate) codes: &'a [(FieldPath, String)],
     pub(crate) rarity: &'a Rarity,
     /// The field is still there and shows something else: what other fields showed before says nothing either.
     pub(crate) redefined: bool,
     /// The known rows are later states: what is recoded cannot be told from what went on.
     pub(crate) stale: bool,
+    /// What the mapping does to the value: known values have gone through it, those of the table have not.
+    pub(crate) lens: Option<&'a Conversion>,
     /// The selector under which all literals of the old selectors are found again.
     pub(crate) selector: Option<&'a [String]>,
     pub(crate) ingredients: Ingredients,
@@ -169,6 +175,7 @@ pub(crate) fn pick(request: &Request<'_>, table: &Table) -> Pick {
     let before = |column: &&Column| request.before.is_some_and(|(table, _)| table.get(&column.path).is_some());
     let alike = |column: &&Column| form.is_none() || forms::common(&column.cells) == form;
     let eligible = table.columns.iter().filter(|column| !before(column) && alike(column)).count();
+    let any = table.columns.iter().filter(|column| !before(column)).count();
     let chance = (1.0 + eligible as f64).log2();
     let enough = |choice: &Choice| {
         let named = rank(choice, request) >= Likeness::Close;
@@ -180,6 +187,9 @@ pub(crate) fn pick(request: &Request<'_>, table: &Table) -> Pick {
         };
         // One value that many rows have says nothing, whatever the names.
         // A field of the very name may have been recoded; another one needs more than chance to be it.
+        // A table can be made of a field of any form.
+        let more = (1.0 + any as f64).log2() - chance;
+        let needed = if matches!(choice.conversion, Conversion::Table(_)) { needed + more } else { needed };
         let needed = if request.stale { needed + 6.0 } else { needed };
         let needed = if has_namesake(choice, request, table) { needed.max(20.0) } else { needed };
         let rests_on_one = choice.support.values < 2 && choice.support.bits < 12.0;
@@ -188,6 +198,8 @@ pub(crate) fn pick(request: &Request<'_>, table: &Table) -> Pick {
         } else {
             0.0
         };
+        let words = if of_known_code(choice, request) { words + learned(choice) + chance } else { words };
+        let words = if recoded_in_place(choice, request) { words + 4.0 } else { words };
         let unproven_rule = choice.conversion.is_learned() && choice.support.values < 2;
         !rests_on_one && !unproven_rule && choice.support.bits + words - learned(choice) >= needed
     };
@@ -206,10 +218,25 @@ pub(crate) fn pick(request: &Request<'_>, table: &Table) -> Pick {
     settle(choices, request, table)
 }
 
+/// Whether it is a part of a code of which another part is proven.
+fn of_known_code(choice: &Choice, request: &Request<'_>) -> bool {
+    let part = match &choice.conversion {
+        Conversion::Chain(chain) => chain.first(),
+        other => Some(other),
+    };
+    let Some(Conversion::Part { separator, .. }) = part else { return false };
+    request.codes.iter().any(|(path, between)| path == &choice.path && between == separator)
+}
+
+/// Whether the values of a field were recoded where they stand.
+fn recoded_in_place(choice: &Choice, request: &Request<'_>) -> bool {
+    matches!(choice.conversion, Conversion::Table(_) | Conversion::Is(_)) && request.old_path == Some(&choice.path)
+}
+
 /// Whether the field was there before, unread, and showed something else.
 fn was_something_else(choice: &Choice, request: &Request<'_>, now: &Table) -> bool {
     let Some((table, values)) = request.before else { return false };
-    if request.old_path == Some(&choice.path) {
+    if request.old_path == Some(&choice.path) || request.own.contains(&&choice.path) {
         return false;
     }
     let Some(column) = table.get(&choice.path) else { return false };
@@ -255,7 +282,13 @@ fn assess(column: &Column, request: &Request<'_>, _columns: usize) -> Option<Cho
             }
         }
     }
-    let fits = fit(&pairs, request.ingredients.conversions);
+    let seen_alike = |(new, expected): &(&Value, &Value)| {
+        request.lens.and_then(|lens| lens.apply(new)).is_some_and(|new| equal(&new, expected))
+    };
+    let fits = match !pairs.is_empty() && pairs.iter().all(seen_alike) {
+        true => vec![Conversion::Same],
+        false => fit(&pairs, request.ingredients.conversions),
+    };
     // Only a choice from a list may find nothing in what says something.
     let may_find_nothing = |fit: &Conversion| match fit {
         Conversion::FirstOfLength(_) => nothing.iter().all(|cell| fit.apply(cell).is_none()),
@@ -339,12 +372,19 @@ fn support(
         (distinct.len(), bits)
     };
     let bits = match conversion {
-        // What a table was learned from does not speak for it; only repetitions do.
-        Conversion::Table(table) if !flags => (pairs.len() - table.len()) as f64 * 2.0,
+        Conversion::Table(table) => table_bits(pairs, table, distinct.len()),
         Conversion::Is(_) => (pairs.len() + both_empty) as f64 * 1.5,
         _ => bits,
     };
     (bits > 0.0).then_some(Support { records: pairs.len() + both_empty, values, bits })
+}
+
+/// What a table was learned from does not speak for it; repetitions do, and values that it leaves as they are.
+fn table_bits(pairs: &[(&Value, &Value)], table: &[(Value, Value)], values: usize) -> f64 {
+    let each = (values.max(2) as f64).log2();
+    let repeated = pairs.len() - table.len();
+    let kept = table.iter().filter(|(from, to)| equal(from, to)).count();
+    (repeated + kept) as f64 * each
 }
 
 /// Two fields of text joined, such as first and last name.

@@ -4,7 +4,9 @@ use serde_json::Value;
 
 use crate::convert::Conversion;
 use crate::forms;
-use crate::names::{Likeness, is_for_people, is_presentation_of, likeness, own_name, places_alike, tokens};
+use crate::names::{
+    Likeness, is_for_people, is_presentation_of, is_qualified, likeness, own_name, places_alike, tokens,
+};
 use crate::path::{FieldPath, Literal, Step};
 use crate::pick::{Choice, Pick, Request};
 use crate::table::Table;
@@ -35,6 +37,7 @@ pub(crate) fn settle(mut choices: Vec<Choice>, request: &Request<'_>, table: &Ta
     if request.ingredients.names && choices.iter().any(bears_name) {
         choices.retain(|choice| !choice.path.is_positional());
     }
+    one_of_each_place(&mut choices, request, table);
     // Where it was read before, it is read again.
     if let Some(old) = request.old_path
         && let Some(kept) = choices.iter().position(|choice| &choice.path == old)
@@ -67,9 +70,10 @@ pub(crate) fn settle(mut choices: Vec<Choice>, request: &Request<'_>, table: &Ta
         let beside = choice.path.parent() == best.path.parent();
         let presentation = beside && (is_presentation_of(name, &best_name) || (people && !is_for_people(&best_name)));
         let far_less_named = best_rank >= Likeness::Same && rank(choice, request) <= Likeness::Weak;
+        let qualified = best_rank >= Likeness::Same && beside && is_qualified(name, &best_name);
         let same_reference =
             shared(&best) > shared(choice) && choice.path.literal().is_none() && same_identifiers(&best, choice, table);
-        same_field || !(presentation || far_less_named || same_reference)
+        same_field || !(presentation || far_less_named || qualified || same_reference)
     });
     // The same value at several places of one array is one choice only if no array has more than one item.
     let rivals: Vec<Choice> = choices.iter().filter(|choice| differs(choice, &best, table)).cloned().collect();
@@ -79,6 +83,28 @@ pub(crate) fn settle(mut choices: Vec<Choice>, request: &Request<'_>, table: &Ta
     let mut tied = vec![best];
     tied.extend(rivals);
     Pick::Tied(tied)
+}
+
+/// Of choices that differ only in which item of a list they take, while no list has more than one: the one that treats
+/// lists as the mapping did, else the one that takes all there is and fails loudly once there are more.
+fn one_of_each_place(choices: &mut Vec<Choice>, request: &Request<'_>, table: &Table) {
+    let first = request.old_path.is_some_and(FieldPath::is_positional);
+    let strength = |path: &FieldPath| match path.is_positional() {
+        true if path.steps.contains(&Step::At(-1)) => 2,
+        positional => u8::from(positional != first),
+    };
+    let cells = |choice: &Choice| table.get(&choice.path).map(|column| &column.cells);
+    let weaker = |choice: &Choice, all: &[Choice]| {
+        all.iter().any(|other| {
+            other.path != choice.path
+                && other.path.without_positions() == choice.path.without_positions()
+                && other.conversion == choice.conversion
+                && cells(other) == cells(choice)
+                && (strength(&other.path), other.path.steps.len()) < (strength(&choice.path), choice.path.steps.len())
+        })
+    };
+    let all = choices.clone();
+    choices.retain(|choice| !weaker(choice, &all));
 }
 
 pub(crate) fn has_namesake(choice: &Choice, request: &Request<'_>, table: &Table) -> bool {
@@ -100,7 +126,7 @@ pub(crate) fn vocabulary_bits(choice: &Choice, request: &Request<'_>, table: &Ta
         Conversion::Same => column.cells.clone(),
         _ => column.cells.iter().map(|cell| choice.predict(cell.as_ref())).collect(),
     };
-    let shares = forms::vocabulary(values, &now).is_some_and(|(shared, share)| shared >= 2 && share >= 0.75);
+    let shares = forms::vocabulary(values, &now).is_some_and(|(shared, share)| shared >= 2 && share >= 0.6);
     if shares { 4.0 } else { 0.0 }
 }
 

@@ -22,6 +22,36 @@ impl Solver<'_> {
         }
     }
 
+    /// A code that is proven to be taken apart for one value may hold others, too.
+    pub(super) fn other_parts(&self, seen: &[Seen], resolutions: &mut [Option<Resolution>]) {
+        let part = |resolution: &Option<Resolution>| {
+            let Some(Resolution { choice: Some(choice), evidence: Evidence::Proven { .. }, .. }) = resolution else {
+                return None;
+            };
+            let conversion = match &choice.conversion {
+                Conversion::Chain(chain) => chain.first()?,
+                other => other,
+            };
+            match conversion {
+                Conversion::Part { separator, .. } => Some((choice.path.clone(), separator.clone())),
+                _ => None,
+            }
+        };
+        for context in 0..self.levels.len() {
+            let here = |index: &usize| self.reading.atoms[*index].context == context;
+            let codes: Vec<(FieldPath, String)> =
+                (0..seen.len()).filter(here).filter_map(|index| part(&resolutions[index])).collect();
+            if codes.is_empty() {
+                continue;
+            }
+            for index in (0..seen.len()).filter(here) {
+                if matches!(&resolutions[index], None | Some(Resolution { evidence: Evidence::Quiet, .. })) {
+                    resolutions[index] = self.by_values(index, &seen[index], &codes);
+                }
+            }
+        }
+    }
+
     /// Objects that are only tested for being there follow what is read inside them.
     pub(super) fn containers(&self, seen: &[Seen], resolutions: &mut [Option<Resolution>]) {
         for index in 0..seen.len() {

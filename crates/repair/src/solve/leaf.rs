@@ -101,6 +101,8 @@ impl Solver<'_> {
     ) -> Option<(String, Evidence)> {
         let level = &self.levels[leaf.context];
         let mut names: Vec<&str> = leaf.path.last().map(String::as_str).into_iter().collect();
+        let own: Vec<&FieldPath> =
+            leaf.atoms.iter().filter_map(|index| self.reading.atoms[*index].path.as_ref()).collect();
         let only = match leaf.atoms.as_slice() {
             [only] => self.reading.atoms[*only].path.as_ref(),
             _ => None,
@@ -111,9 +113,12 @@ impl Solver<'_> {
             names: &names,
             before: Some((&level.old_table, old)),
             old_path: None,
+            own: &own,
+            codes: &[],
             rarity: &Rarity::of(old.iter().flatten()),
             redefined: false,
             stale: level.is_stale(),
+            lens: None,
             selector: None,
             ingredients: self.ingredients,
         };

@@ -15,12 +15,12 @@ use crate::guard::{Jump, JumpKind, jumps};
 use crate::named;
 use crate::path::{FieldPath, Literal, Step};
 use crate::pick::Choice;
+use crate::places::ROW_KEY;
 use crate::profile::OutputProfile;
 use crate::rewrite::{Edit, splice};
 use crate::rows::{Level, link};
 use crate::settings::Ingredients;
-use crate::syntax::Reading;
-use crate::table::ROW_KEY;
+use crate::syntax::{Atom, Reading};
 use crate::value::{equal_options, is_empty};
 
 /// A value per row; absent is `None`.
@@ -141,9 +141,10 @@ impl<'a> Solver<'a> {
     }
 
     pub(crate) fn solve(&self) -> Solution {
-        let seen: Vec<Seen> = self.reading.atoms.iter().map(|atom| self.see(atom.context, &atom.text)).collect();
+        let seen: Vec<Seen> = self.reading.atoms.iter().map(|atom| self.see(atom)).collect();
         let mut resolutions: Vec<Option<Resolution>> =
-            (0..self.reading.atoms.len()).map(|index| self.by_values(index, &seen[index])).collect();
+            (0..self.reading.atoms.len()).map(|index| self.by_values(index, &seen[index], &[])).collect();
+        self.other_parts(&seen, &mut resolutions);
         named::resolve(self, &seen, &mut resolutions);
         self.containers(&seen, &mut resolutions);
         let mut resolutions: Vec<Resolution> =
@@ -177,7 +178,10 @@ impl<'a> Solver<'a> {
             }
             let atom = &self.reading.atoms[index];
             let now = match &resolution.choice {
-                Some(choice) if !choice.path.steps.is_empty() => self.eval_new(atom.context, &choice.render("")),
+                Some(choice) if !choice.path.steps.is_empty() => {
+                    let values = self.eval_new(atom.context, &choice.render(""));
+                    values.into_iter().map(|value| atom.seen_through_lens(value)).collect()
+                }
                 _ => seen[index].new.clone(),
             };
             let profile = |values: &[Option<Value>]| {
@@ -198,9 +202,10 @@ impl<'a> Solver<'a> {
         found
     }
 
-    fn see(&self, context: usize, text: &str) -> Seen {
-        let old = self.eval_old(context, text);
-        let new = self.eval_new(context, text);
+    fn see(&self, atom: &Atom) -> Seen {
+        let through = |values: Vec<Option<Value>>| values.into_iter().map(|v| atom.seen_through_lens(v)).collect();
+        let old: Values = through(self.eval_old(atom.context, &atom.text));
+        let new: Values = through(self.eval_new(atom.context, &atom.text));
         let holds_objects = |value: &Value| match value {
             Value::Object(_) => true,
             Value::Array(items) => items.iter().any(|item| item.is_object() || item.is_array()),

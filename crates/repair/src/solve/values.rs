@@ -13,7 +13,7 @@ use crate::value::{equal_options, is_empty};
 
 impl Solver<'_> {
     /// What known entities and unchanged places say about a value; `None` leaves it to names.
-    pub(super) fn by_values(&self, index: usize, seen: &Seen) -> Option<Resolution> {
+    pub(super) fn by_values(&self, index: usize, seen: &Seen, codes: &[(FieldPath, String)]) -> Option<Resolution> {
         let atom = &self.reading.atoms[index];
         let level = &self.levels[atom.context];
         if seen.container {
@@ -46,7 +46,7 @@ impl Solver<'_> {
         if alive && !stale && self.outputs_agree(index) {
             return Some(Resolution::stays(Evidence::Kept { confirmed: agree + disagree }));
         }
-        match self.pick(index, seen, &known, alive && disagree > agree) {
+        match self.pick(index, seen, &known, alive && disagree > agree, codes) {
             Pick::One(choice) => {
                 let support = choice.support;
                 let evidence =
@@ -72,7 +72,14 @@ impl Solver<'_> {
         }
     }
 
-    pub(super) fn pick(&self, index: usize, seen: &Seen, known: &[(usize, Option<&Value>)], alive: bool) -> Pick {
+    fn pick(
+        &self,
+        index: usize,
+        seen: &Seen,
+        known: &[(usize, Option<&Value>)],
+        alive: bool,
+        codes: &[(FieldPath, String)],
+    ) -> Pick {
         let atom = &self.reading.atoms[index];
         let level = &self.levels[atom.context];
         let names = self.names_of(index);
@@ -82,9 +89,12 @@ impl Solver<'_> {
             names: &names,
             before: Some((&level.old_table, &seen.old)),
             old_path: atom.path.as_ref(),
+            own: &[],
+            codes,
             rarity: &Rarity::of(seen.old.iter().flatten()),
             redefined: alive,
             stale: level.is_stale(),
+            lens: atom.lens.as_ref(),
             selector: self.selector(atom.context),
             ingredients: self.ingredients,
         };
