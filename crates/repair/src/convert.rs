@@ -52,6 +52,7 @@ pub enum Conversion {
     Join(String),
     Split(String),
     Count,
+    Sum,
     /// The first text of this length in a list.
     FirstOfLength(usize),
     Each(Box<Conversion>),
@@ -111,6 +112,7 @@ impl Conversion {
             }
             Split(separator) => Value::from(text?.split(separator.as_str()).collect::<Vec<_>>()),
             Count => Value::from(items(value).len()),
+            Sum => number(items(value).iter().map(as_number).sum::<Option<f64>>()?),
             FirstOfLength(length) => items(value)
                 .iter()
                 .find(|item| item.as_str().is_some_and(|text| text.chars().count() == *length))?
@@ -181,9 +183,11 @@ impl Conversion {
             },
             Is(literal) => format!("{x} = {literal}"),
             Not => format!("$not({x})"),
+            Join(separator) if separator.is_empty() => format!("$join({x})"),
             Join(separator) => format!("$join({x}, {})", literal(separator)),
             Split(separator) => format!("$split({x}, {})", literal(separator)),
             Count => format!("$count({x})"),
+            Sum => format!("$sum({x})"),
             FirstOfLength(length) => format!("{x}[$length($) = {length}][0]"),
             Each(inner) => format!("{x}.({})", inner.render("$")),
             Chain(chain) => chain.iter().fold(x.to_owned(), |x, conversion| {
@@ -227,7 +231,9 @@ impl Conversion {
     /// Whether its particulars were taken from the records, so that one of them is no proof.
     pub(crate) fn is_learned(&self) -> bool {
         match self {
-            Same | ToText | ToNumber | Decimal { .. } | Date { .. } | Lower | Upper | Capital | Trim | Count => false,
+            Same | ToText | ToNumber | Decimal { .. } | Date { .. } | Lower | Upper | Capital | Trim | Count | Sum => {
+                false
+            }
             Each(inner) => inner.is_learned(),
             Chain(chain) => chain.iter().any(Conversion::is_learned),
             _ => true,
@@ -250,7 +256,7 @@ impl Conversion {
             Same => 0,
             ToText | ToNumber => 1,
             Lower | Upper | Capital | Trim | Not | Date { .. } | Decimal { .. } => 2,
-            Scale { .. } | Count | Join(_) | Split(_) | Is(_) => 3,
+            Scale { .. } | Count | Sum | Join(_) | Split(_) | Is(_) => 3,
             Part { .. } | StripPrefix(_) | AddPrefix(_) | AddSuffix(_) | Swap { .. } => 4,
             FirstOfLength(_) => 6,
             Table(pairs) => 5 + pairs.len() as u32,
@@ -300,6 +306,7 @@ impl Conversion {
             Join(separator) => format!("joined with \"{separator}\""),
             Split(separator) => format!("split at \"{separator}\""),
             Count => "number of items".to_owned(),
+            Sum => "sum of items".to_owned(),
             FirstOfLength(length) => format!("the first of length {length}"),
             Each(inner) => format!("each {}", inner.describe()),
             Chain(chain) => chain.iter().map(Conversion::describe).collect::<Vec<_>>().join(", then "),

@@ -33,7 +33,7 @@ pub(crate) fn fit(pairs: &[Pair<'_>], conversions: bool) -> Vec<Conversion> {
     if !conversions {
         return Vec::new();
     }
-    if first.is_array() || expected.is_array() {
+    if pairs.iter().any(|(new, expected)| new.is_array() || expected.is_array()) {
         return fit_lists(pairs);
     }
     let mut proposed = propose(first, expected);
@@ -201,12 +201,12 @@ fn fit_lists(pairs: &[Pair<'_>]) -> Vec<Conversion> {
     for (new, expected) in pairs.iter().take(6) {
         match (new, expected) {
             (Value::Array(_), Value::String(text)) => {
-                for separator in ["; ", ", ", ",", ";", " ", "|", "/", " / ", "\n"] {
+                for separator in ["", "; ", ", ", ",", ";", " ", "|", "/", " / ", "\n"] {
                     proposed.push(Join(separator.to_owned()));
                 }
                 proposed.push(FirstOfLength(text.chars().count()));
             }
-            (Value::Array(_), Value::Number(_)) => proposed.push(Count),
+            (Value::Array(_), Value::Number(_)) => proposed.extend([Count, Sum]),
             (Value::String(_), Value::Array(_)) => {
                 for separator in [", ", ",", ";", "; ", "|", " "] {
                     proposed.push(Split(separator.to_owned()));

@@ -180,6 +180,7 @@ impl Maker<'_> {
             before: None,
             old_path: None,
             own: &[],
+            members: &schema.members,
             codes: &[],
             rarity: &Rarity::of(known.iter().filter_map(|(_, value)| *value)),
             redefined: false,

@@ -15,6 +15,7 @@
 
 mod assign;
 mod case;
+mod combine;
 mod convert;
 mod dates;
 mod error;

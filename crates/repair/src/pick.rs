@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
+use crate::combine::combined;
 use crate::convert::Conversion;
 use crate::fit::fit;
 use crate::forms::{self, Form};
@@ -14,12 +15,22 @@ use crate::settle::{has_namesake, rank, settle, vocabulary_bits};
 use crate::table::{Column, Table};
 use crate::value::{bits, equal, is_empty};
 
+/// What else goes into a value.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum With {
+    /// Other fields behind it, with text between.
+    Then(Vec<(String, FieldPath)>),
+    /// Another field where it is not filled.
+    Else(FieldPath),
+    /// It is a list; each item as text, with this between.
+    Items { inner: Box<Choice>, between: String },
+}
+
 /// A field and what is done to it. Text that has the same value everywhere.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Choice {
     pub(crate) path: FieldPath,
-    /// Joined behind the first with this between.
-    pub(crate) also: Option<(String, FieldPath)>,
+    pub(crate) with: Option<With>,
     pub(crate) conversion: Conversion,
     /// What it becomes where the field says nothing, if that is known.
     pub(crate) default: Option<Value>,
@@ -30,21 +41,33 @@ pub(crate) struct Choice {
 
 impl Choice {
     pub(crate) fn plain(path: FieldPath, conversion: Conversion) -> Self {
-        Self { path, also: None, conversion, default: None, optional: false, support: Support::default() }
+        Self { path, with: None, conversion, default: None, optional: false, support: Support::default() }
     }
 
     /// JSONata of the choice, in parentheses if it needs them.
     pub(crate) fn render(&self, prefix: &str) -> String {
         let x = self.path.render(prefix);
-        let text = match &self.also {
-            Some((between, other)) => format!("{x} & {} & {}", Value::from(between.as_str()), other.render(prefix)),
+        let text = match &self.with {
+            Some(With::Then(rest)) => rest.iter().fold(x.clone(), |text, (between, other)| {
+                let between =
+                    if between.is_empty() { String::new() } else { format!(" & {}", Value::from(between.as_str())) };
+                format!("{text}{between} & {}", other.render(prefix))
+            }),
+            Some(With::Else(other)) => return format!("({x} != null ? {x} : {})", other.render(prefix)),
+            Some(With::Items { inner, between }) => {
+                let inner = match inner.is_plain() {
+                    true => inner.render(""),
+                    false => format!("({})", inner.render("")),
+                };
+                format!("$join({x}.{inner}, {})", Value::from(between.as_str()))
+            }
             None => self.conversion.render(&x),
         };
         if let Some(default) = &self.default {
             return format!("($exists({x}) ? {text} : {default})");
         }
         // Joining text makes something out of nothing.
-        let joins = self.also.is_some() || self.conversion.makes_something_of_nothing();
+        let joins = self.with.is_some() || self.conversion.makes_something_of_nothing();
         let converts = self.optional && self.conversion != Conversion::Same;
         match (joins || converts, self.conversion.reads_numbers()) {
             (true, false) => format!("({x} ? {text})"),
@@ -55,7 +78,7 @@ impl Choice {
     }
 
     pub(crate) fn is_plain(&self) -> bool {
-        self.also.is_none() && self.default.is_none() && self.conversion == Conversion::Same
+        self.with.is_none() && self.default.is_none() && self.conversion == Conversion::Same
     }
 
     pub(crate) fn predict(&self, cell: Option<&Value>) -> Option<Value> {
@@ -109,6 +132,9 @@ impl Rarity {
     }
 }
 
+/// The chance that a value of a recoded field was never seen, up to which its table counts as complete.
+const MOST_UNSEEN: f64 = 0.002;
+
 /// What is looked for.
 pub(crate) struct Request<'a> {
     /// Row of the table, and the value that is known for it.
@@ -120,6 +146,8 @@ pub(crate) struct Request<'a> {
     pub(crate) old_path: Option<&'a FieldPath>,
     /// Fields that went into the value before: what they show now may well be it.
     pub(crate) own: &'a [&'a FieldPath],
+    /// All values that the output may have, if the schema counts them up.
+    pub(crate) members: &'a [Value],
     /// Codes that are known to be taken apart: the field, and what stands between its parts.
     pub(crate) codes: &'a [(FieldPath, String)],
     pub(crate) rarity: &'a Rarity,
@@ -155,7 +183,7 @@ pub(crate) fn pick(request: &Request<'_>, table: &Table) -> Pick {
         .filter(|choice| !was_something_else(choice, request, table))
         .collect();
     if choices.is_empty() && request.ingredients.conversions {
-        choices = merged(request, table);
+        choices = combined(request, table);
     }
     if choices.is_empty() {
         return Pick::None;
@@ -300,7 +328,7 @@ fn assess(column: &Column, request: &Request<'_>, _columns: usize) -> Option<Cho
     let both_empty = both_empty + nothing.len();
     let support = support(&pairs, both_empty, default.is_some(), &conversion, request.rarity)?;
     let path = column.path.clone();
-    Some(Choice { path, also: None, conversion, default: default.cloned(), optional: false, support })
+    Some(Choice { path, with: None, conversion, default: default.cloned(), optional: false, support })
 }
 
 /// Whether the conversion can do all that the new field shows, and a recoding gives all that the old field showed: a
@@ -323,11 +351,25 @@ fn is_complete(conversion: &Conversion, column: &Column, request: &Request<'_>) 
         Conversion::Table(table) => {
             let gives = |value: &Value| table.iter().any(|(_, to)| equal(to, value));
             let before = request.before.into_iter().flat_map(|(_, values)| values.iter().flatten());
-            let all_given = before.filter(|value| !is_empty(Some(value))).all(gives);
-            all_given && filled.all(|cell| conversion.apply(cell).is_some())
+            let before: Vec<&Value> = before.filter(|value| !is_empty(Some(value))).collect();
+            let seen = before.len() + filled.clone().count();
+            before.into_iter().all(gives)
+                && filled.all(|cell| conversion.apply(cell).is_some())
+                && has_all_values(table, request.members, seen)
         }
         _ => filled.all(|cell| conversion.apply(cell).is_some()) && added_everywhere(conversion, request),
     }
+}
+
+/// Whether a table has all values there are: those that the schema counts up, or as many as would leave hardly a chance
+/// for one more to stay unseen so long.
+fn has_all_values(table: &[(Value, Value)], members: &[Value], seen: usize) -> bool {
+    let given = |member: &Value| table.iter().any(|(_, to)| equal(to, member));
+    if !members.is_empty() && members.iter().all(given) || table.iter().all(|(from, _)| from.is_boolean()) {
+        return true;
+    }
+    let values = table.len() as f64;
+    (values / (values + 1.0)).powf(seen as f64) < MOST_UNSEEN
 }
 
 /// Text that a conversion adds stood in all values that are remembered, not only in those of known entities.
@@ -385,54 +427,4 @@ fn table_bits(pairs: &[(&Value, &Value)], table: &[(Value, Value)], values: usiz
     let repeated = pairs.len() - table.len();
     let kept = table.iter().filter(|(from, to)| equal(from, to)).count();
     (repeated + kept) as f64 * each
-}
-
-/// Two fields of text joined, such as first and last name.
-fn merged(request: &Request<'_>, table: &Table) -> Vec<Choice> {
-    let known: Vec<(usize, &str)> = request
-        .known
-        .iter()
-        .filter_map(|(row, value)| Some((*row, value.and_then(Value::as_str).filter(|text| !text.is_empty())?)))
-        .collect();
-    let Some((first_row, first)) = known.first().copied() else { return Vec::new() };
-    if known.len() != request.known.iter().filter(|(_, value)| !is_empty(*value)).count() || known.len() < 2 {
-        return Vec::new();
-    }
-    let text = |column: &Column, row: usize| -> Option<String> {
-        column.cells.get(row)?.as_ref()?.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
-    };
-    let plain = || table.columns.iter().filter(|column| !column.path.root && !column.path.is_positional());
-    let heads: Vec<_> = plain()
-        .filter(|c| text(c, first_row).is_some_and(|t| t.len() < first.len() && first.starts_with(&t)))
-        .collect();
-    let tails: Vec<_> =
-        plain().filter(|c| text(c, first_row).is_some_and(|t| t.len() < first.len() && first.ends_with(&t))).collect();
-    let mut found = Vec::new();
-    for head in heads.iter().take(40) {
-        for tail in tails.iter().take(40) {
-            let (Some(a), Some(b)) = (text(head, first_row), text(tail, first_row)) else { continue };
-            if a.len() + b.len() > first.len() || head.path == tail.path {
-                continue;
-            }
-            let between = &first[a.len()..first.len() - b.len()];
-            let holds = known.iter().all(|(row, expected)| {
-                text(head, *row).zip(text(tail, *row)).is_some_and(|(a, b)| format!("{a}{between}{b}") == *expected)
-            });
-            if holds && between.chars().count() <= 3 && between.chars().all(|c| !c.is_alphanumeric()) {
-                let mut distinct: Vec<_> = known.iter().map(|(_, text)| *text).collect();
-                distinct.sort_unstable();
-                distinct.dedup();
-                let bits = distinct.len() as f64 * 12.0;
-                found.push(Choice {
-                    path: head.path.clone(),
-                    also: Some((between.to_owned(), tail.path.clone())),
-                    conversion: Conversion::Same,
-                    default: None,
-                    optional: false,
-                    support: Support { records: known.len(), values: distinct.len(), bits },
-                });
-            }
-        }
-    }
-    found
 }

@@ -153,7 +153,7 @@ fn same_identifiers(best: &Choice, other: &Choice, table: &Table) -> bool {
 
 /// Whether the choice reads another field, or makes something else of a new row.
 fn differs(choice: &Choice, best: &Choice, table: &Table) -> bool {
-    if choice.path != best.path || choice.also != best.also {
+    if choice.path != best.path || choice.with != best.with {
         return true;
     }
     let Some(column) = table.get(&best.path) else { return false };

@@ -26,6 +26,8 @@ pub(crate) struct Column {
 pub(crate) struct Table {
     pub(crate) columns: Vec<Column>,
     by_path: HashMap<FieldPath, usize>,
+    /// Lists of objects, with their items per row.
+    pub(crate) lists: Vec<(FieldPath, Vec<Vec<Value>>)>,
     rows: usize,
 }
 
@@ -144,6 +146,9 @@ impl Table {
             let path = FieldPath { root: false, steps: array };
             let keys = path.keys().into_iter().map(str::to_owned).collect::<Vec<_>>();
             let instances: Vec<&[Value]> = rows.iter().map(|row| items_at(row, &keys)).collect();
+            if instances.iter().any(|items| items.len() > 1 && items.iter().all(Value::is_object)) {
+                self.lists.push((path.clone(), instances.iter().map(|items| items.to_vec()).collect()));
+            }
             self.select_places(&path.steps, &instances, 0);
             self.select_named(&path, &instances);
         }

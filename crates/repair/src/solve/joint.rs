@@ -128,7 +128,7 @@ impl Solver<'_> {
         for (index, resolution) in resolutions.iter().enumerate() {
             let atom = &self.reading.atoms[index];
             let text = match &resolution.choice {
-                Some(choice) if choice.also.is_none() && !choice.path.steps.is_empty() => choice.path.render(""),
+                Some(choice) if choice.with.is_none() && !choice.path.steps.is_empty() => choice.path.render(""),
                 _ => continue,
             };
             let split = matches!(

@@ -101,6 +101,7 @@ impl Solver<'_> {
     ) -> Option<(String, Evidence)> {
         let level = &self.levels[leaf.context];
         let mut names: Vec<&str> = leaf.path.last().map(String::as_str).into_iter().collect();
+        let members = FieldSchema::of(self.schema, &leaf.path).members;
         let own: Vec<&FieldPath> =
             leaf.atoms.iter().filter_map(|index| self.reading.atoms[*index].path.as_ref()).collect();
         let only = match leaf.atoms.as_slice() {
@@ -114,6 +115,7 @@ impl Solver<'_> {
             before: Some((&level.old_table, old)),
             old_path: None,
             own: &own,
+            members: &members,
             codes: &[],
             rarity: &Rarity::of(old.iter().flatten()),
             redefined: false,

@@ -8,6 +8,7 @@ use crate::evidence::Evidence;
 use crate::forms::{self, Form};
 use crate::path::FieldPath;
 use crate::pick::{Choice, Pick, Rarity, Request, pick};
+use crate::schema::FieldSchema;
 use crate::table::Column;
 use crate::value::{equal_options, is_empty};
 
@@ -84,12 +85,15 @@ impl Solver<'_> {
         let level = &self.levels[atom.context];
         let names = self.names_of(index);
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let shown = self.reading.leaves.iter().find(|leaf| leaf.atoms == [index]);
+        let members = shown.map(|leaf| FieldSchema::of(self.schema, &leaf.path).members).unwrap_or_default();
         let request = Request {
             known,
             names: &names,
             before: Some((&level.old_table, &seen.old)),
             old_path: atom.path.as_ref(),
             own: &[],
+            members: &members,
             codes,
             rarity: &Rarity::of(seen.old.iter().flatten()),
             redefined: alive,
