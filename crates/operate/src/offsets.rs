@@ -106,6 +106,19 @@ impl Offsets {
         .await
     }
 
+    /// How many members a group has.
+    ///
+    /// # Errors
+    /// [`OperateError`] when Kafka does not answer.
+    pub async fn members(&self, group: &str) -> Result<usize, OperateError> {
+        let group = group.to_owned();
+        self.ask(format!("group {group}"), move |consumer| {
+            let listed = consumer.fetch_group_list(Some(&group), PATIENCE)?;
+            Ok(listed.groups().iter().filter(|found| found.name() == group).map(|found| found.members().len()).sum())
+        })
+        .await
+    }
+
     async fn ask<T: Send + 'static>(
         &self,
         what: String,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-use prunella_model::{RunId, WorkflowName, WorkflowVersion, WorkspaceName};
+use prunella_model::{Period, RunId, WorkflowName, WorkflowVersion, WorkspaceName};
 use prunella_operate::letters::{LetterPlace, State};
 
 use crate::process::Service;
@@ -44,7 +44,7 @@ pub enum Command {
     /// Run services against an existing Kafka.
     Serve(ServeArgs),
     /// Find out what is wrong and what to do about it.
-    Doctor,
+    Doctor(DoctorArgs),
     /// Topics as code.
     #[command(subcommand)]
     Topics(TopicsCommand),
@@ -68,6 +68,13 @@ pub enum Command {
     DeadLetters(DeadLettersCommand),
     /// Do work again: show what would be done, compare, or do it.
     Replay(Box<ReplayArgs>),
+    /// Count: what went in is out, a dead letter, or on its way.
+    Audit {
+        /// The workflow or stream.
+        name: WorkflowName,
+    },
+    /// Watch the installation work: what waits, what comes, what is done, what fails.
+    Top(TopArgs),
     /// Print a completion script for a shell.
     Completions {
         #[arg(value_enum)]
@@ -207,7 +214,7 @@ pub struct RunArgs {
     pub wait: bool,
     /// Longest time to wait.
     #[arg(long, default_value = "5m")]
-    pub timeout: prunella_model::Period,
+    pub timeout: Period,
 }
 
 #[derive(Debug, Subcommand)]
@@ -277,6 +284,23 @@ pub enum DeadLettersCommand {
         #[arg(long)]
         reason: String,
     },
+}
+
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// How long to watch the groups for whether they move.
+    #[arg(long, default_value = "3s")]
+    pub watch_for: Period,
+}
+
+#[derive(Debug, Args)]
+pub struct TopArgs {
+    /// Time between two looks.
+    #[arg(long, default_value = "2s")]
+    pub every: Period,
+    /// Look once, and end.
+    #[arg(long)]
+    pub once: bool,
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,7 @@
 //! One file per command.
 
 mod apply;
+mod audit;
 mod deadletters;
 mod doctor;
 mod mappings;
@@ -8,6 +9,7 @@ mod replay;
 mod run;
 mod runs;
 mod serve;
+mod top;
 mod topics;
 pub mod up;
 pub mod validate;
@@ -60,7 +62,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Demo(args) => crate::demo::run(&context, &args).await,
         Command::Up(args) => up::run(context, args).await,
         Command::Serve(args) => serve::run(context, args).await,
-        Command::Doctor => doctor::run(&context).await,
+        Command::Doctor(args) => doctor::run(&context, &args).await,
         Command::Topics(command) => topics::run(&context, command).await,
         Command::Validate(args) => validate::run(&context, &args.paths),
         Command::Apply(args) => apply::run(&context, &args.paths).await,
@@ -70,6 +72,8 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Runs(command) => runs::run(&context, command).await,
         Command::DeadLetters(command) => deadletters::run(&context, command).await,
         Command::Replay(args) => replay::run(&context, *args).await,
+        Command::Audit { name } => audit::run(&context, &name).await,
+        Command::Top(args) => top::run(&context, &args).await,
         Command::Completions { .. } => Ok(ExitCode::SUCCESS),
     }
 }
