@@ -10,7 +10,7 @@ use prunella_wire::{ClaimStore, Codec, ControlRecord};
 
 use prunella_catalog::Catalog;
 
-use crate::Processing;
+use crate::{Guard, Processing};
 
 /// What all services of a process share.
 #[derive(Clone)]
@@ -25,6 +25,7 @@ pub struct Platform {
     pub refused: RefusedSizes,
     pub memory: MemoryBudget,
     pub catalog: Arc<Catalog>,
+    pub guard: Arc<Guard>,
 }
 
 impl Platform {

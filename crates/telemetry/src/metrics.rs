@@ -82,6 +82,7 @@ metrics! {
     ITEMS_EXTRACTED: IntCounterVec = counters("prunella_items_extracted_total", "Items extracted.", &["workspace", "workflow"]);
     ITEMS_VALID: IntCounterVec = counters("prunella_items_valid_total", "Items that were valid.", &["workspace", "workflow"]);
     ITEMS_INVALID: IntCounterVec = counters("prunella_items_invalid_total", "Items that could not be mapped or were not valid.", &["workspace", "workflow", "code"]);
+    PAUSED_STEPS: IntGaugeVec = gauges("prunella_guard_paused_steps", "1 while a step is paused because too many of its items go to the dead letters.", &["workspace", "workflow", "step"]);
     STREAM_HELD: IntGaugeVec = gauges("prunella_stream_held_partitions", "Partitions that a stream holds at a record it cannot take.", &["workspace", "stream"]);
     STREAMS_UNUSABLE: IntCounterVec = counters("prunella_stream_unusable_total", "Times the live version of a stream could not be run.", &["workspace", "stream", "code"]);
     MAPPING_CACHE: IntCounterVec = counters("prunella_mapping_cache_total", "Look-ups of compiled mappings.", &["result"]);

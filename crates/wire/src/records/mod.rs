@@ -14,7 +14,9 @@ use prunella_model::{
 
 use crate::schema::control_records;
 
-pub use commands::{BatchResult, CancelNotice, CancelRun, ExtractionEnded, StartRun, StepFailed, StepSkipped};
+pub use commands::{
+    BatchResult, CancelNotice, CancelRun, ExtractionEnded, StartRun, StepFailed, StepPause, StepSkipped,
+};
 pub use log::{AuditEvent, RunEvent};
 pub use stage::{ExtractRequest, RunContext, StageBatch, StageItem, StepOutputs};
 pub use state::{BatchRange, Dispatch, Extraction, RunInput, RunState, RunStatus, StepOutput, StepState, StepStatus};
@@ -35,6 +37,7 @@ control_records! {
     StartRun => "start_run",
     StepFailed => "step_failed",
     StepOutput => "step_output",
+    StepPause => "step_pause",
     StepSkipped => "step_skipped",
     StepState => "step_state",
     WorkflowLive => "workflow_live",

@@ -5,6 +5,7 @@ mod cancel;
 mod crash;
 mod demo;
 mod foreign_client;
+mod guard;
 mod hostile;
 mod hostile_topics;
 mod kills;
