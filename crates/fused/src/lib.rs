@@ -97,6 +97,10 @@ fn failed(at: &StepRef, error: ErrorInfo) -> StepDone {
 }
 
 impl PureSteps for FusedStages {
+    fn takes(&self, at: &StepRef) -> bool {
+        !self.validator.platform.guard.is_paused(at)
+    }
+
     fn run<'a>(&'a self, request: &'a ExtractRequest, origin: &'a Record) -> Pending<'a, StepDone> {
         Box::pin(async move {
             let runtime = &self.validator.platform.runtime;

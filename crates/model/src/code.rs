@@ -156,6 +156,7 @@ codes! {
     OutputKey = "0604", DeadLetter, "the key of an output record cannot be computed";
     OutputFormat = "0605", DeadLetter, "a valid value cannot be written in the format of the output topic";
     StreamHeld = "0606", Wait, "a stream holds a partition at a record that it cannot take";
+    StepPaused = "0607", Wait, "a step is paused because too many of its items go to the dead letters";
 
     // 07xx: runs
     TriggerNotJson = "0701", DeadLetter, "the value of a trigger record is not JSON";

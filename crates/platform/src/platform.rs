@@ -10,7 +10,7 @@ use prunella_wire::{ClaimStore, Codec, ControlRecord};
 
 use prunella_catalog::{Catalog, MappingView};
 
-use crate::Processing;
+use crate::{Guard, Processing};
 
 /// What all services of a process share.
 #[derive(Clone)]
@@ -26,6 +26,7 @@ pub struct Platform {
     pub memory: MemoryBudget,
     pub catalog: Arc<Catalog>,
     pub mappings: Arc<MappingView>,
+    pub guard: Arc<Guard>,
 }
 
 impl Platform {

@@ -107,6 +107,16 @@ async fn every_record_is_read_back_as_it_was_written() {
     )
     .await;
     survives(&codec, StepSkipped { at: at(), skipped_at: 4 }).await;
+    let pause = StepPause {
+        workspace: workspace(),
+        workflow: at().workflow,
+        version: at().version,
+        step: at().step,
+        until: 5,
+        reason: "enough".to_owned(),
+        at: 4,
+    };
+    survives(&codec, pause).await;
     survives(&codec, ExtractRequest { at: at(), deadline: 7, context: context(), requested_at: 6 }).await;
     survives(
         &codec,

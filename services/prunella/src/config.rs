@@ -13,7 +13,7 @@ use prunella_healer::HealingSettings;
 use prunella_mapping::Limits;
 use prunella_model::{ByteSize, Code, Period};
 use prunella_orchestrator::RunSettings;
-use prunella_platform::{Processing, ValidatorSettings};
+use prunella_platform::{GuardSettings, Processing, ValidatorSettings};
 use prunella_sources::HttpClientConfig;
 use prunella_stream::{KafkaSettings, RuntimeSettings};
 use prunella_topology::TopicsConfig;
@@ -37,6 +37,8 @@ pub struct Config {
     pub runtime: RuntimeSettings,
     /// What services promise, and how they are put together.
     pub processing: Processing,
+    /// When a step is paused whose items go to the dead letters.
+    pub guard: GuardSettings,
     /// Limits of runs.
     pub runs: RunSettings,
     /// How the extractor works.

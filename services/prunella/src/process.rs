@@ -11,7 +11,7 @@ use prunella_catalog::{Catalog, MappingView, SchemaTopic};
 use prunella_fused::FusedStages;
 use prunella_mapping::MappingCache;
 use prunella_model::Code;
-use prunella_platform::{CancelledRuns, Placement, Platform};
+use prunella_platform::{CancelledRuns, Guard, Placement, Platform};
 use prunella_sources::HttpClient;
 use prunella_stream::{MemoryBudget, Output, RefusedSizes, StreamError};
 use prunella_streams::WorkLimits;
@@ -106,6 +106,8 @@ impl Process {
         let catalog = Catalog::start(&config.kafka, topology.topics(), codec.clone(), stop.clone()).await?;
         let mappings = MappingView::start(&config.kafka, topology.topics(), codec.clone(), stop.clone()).await?;
         let claims = ClaimStore::local(&config.claims_directory(data_directory), config.claims.threshold)?;
+        let control = topology.topics().stage_control();
+        let guard = Guard::new(config.guard.clone(), output.clone(), codec.clone(), control);
         let platform = Platform {
             kafka: config.kafka.clone(),
             runtime: config.runtime.clone(),
@@ -118,6 +120,7 @@ impl Process {
             memory: MemoryBudget::new(config.runtime.memory_budget),
             catalog,
             mappings,
+            guard,
         };
         Ok(Self { config, topology, platform, homes, data_directory: data_directory.to_owned() })
     }
@@ -125,8 +128,10 @@ impl Process {
     /// Runs `services` until `stop` is cancelled. When one fails for good, the others are stopped.
     pub async fn serve(&self, services: &[Service], stop: CancellationToken) -> Result<(), Failure> {
         let control = self.platform.topics.stage_control();
-        let cancelled =
-            CancelledRuns::follow(&self.platform.kafka, &control, self.platform.codec.clone(), stop.clone()).await?;
+        let cancelled = {
+            let (codec, guard) = (self.platform.codec.clone(), self.platform.guard.clone());
+            CancelledRuns::follow(&self.platform.kafka, &control, codec, guard, stop.clone()).await?
+        };
         let deps = self.stage_deps(&cancelled)?;
         let mut running = JoinSet::new();
         for service in services {

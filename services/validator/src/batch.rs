@@ -91,6 +91,8 @@ pub async fn validate(
         let array = output_array(&valid_outputs);
         result.outputs = Some(deps.platform.claims.shared_payload(&batch.at.workspace, now_millis(), array).await?);
     }
+    let [items, dead] = [result.items, result.dead_lettered].map(|count| u64::try_from(count).unwrap_or(0));
+    deps.platform.guard.note(&batch.at, items, dead).await;
     let (workspace, workflow) = (batch.at.workspace.as_str(), batch.at.workflow.as_str());
     metrics::ITEMS_VALID.with_label_values(&[workspace, workflow]).inc_by(u64::try_from(result.valid).unwrap_or(0));
     let (Some(mapping), Some(healing)) = (work.mapping_key(&batch.at), &work.step().healing) else {

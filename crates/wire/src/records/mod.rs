@@ -16,7 +16,9 @@ use prunella_model::{
 
 use crate::schema::control_records;
 
-pub use commands::{BatchResult, CancelNotice, CancelRun, ExtractionEnded, StartRun, StepFailed, StepSkipped};
+pub use commands::{
+    BatchResult, CancelNotice, CancelRun, ExtractionEnded, StartRun, StepFailed, StepPause, StepSkipped,
+};
 pub use healing::{HealOutcome, MappingActive, MappingCommand, MappingSample, MappingVersion, ParkedBatch};
 pub use log::{AuditEvent, LlmCall, RunEvent};
 pub use operations::{LetterAction, LetterMark, ReplayPartition, ReplayProgress};
@@ -48,6 +50,7 @@ control_records! {
     StartRun => "start_run",
     StepFailed => "step_failed",
     StepOutput => "step_output",
+    StepPause => "step_pause",
     StepSkipped => "step_skipped",
     StepState => "step_state",
     WorkflowLive => "workflow_live",

@@ -120,7 +120,8 @@ impl RunHome {
         let (Some(pure_steps), Some(plan)) = (&self.pure_steps, plan) else { return records };
         let origin = run.origin_record();
         loop {
-            let requests = actions.take_requests(|step| plan.step(step).is_some_and(|step| step.pure));
+            let requests =
+                actions.take_requests(|at| plan.step(&at.step).is_some_and(|step| step.pure) && pure_steps.takes(at));
             if requests.is_empty() {
                 return records;
             }

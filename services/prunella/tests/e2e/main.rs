@@ -6,6 +6,7 @@ mod crash;
 mod deadletters;
 mod demo;
 mod foreign_client;
+mod guard;
 mod healing;
 mod hostile;
 mod hostile_topics;

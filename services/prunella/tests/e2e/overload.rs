@@ -11,9 +11,8 @@ use serde_json::json;
 use crate::support::{install_with, memory_mib, metric};
 
 const MOST_MIB: u64 = 400;
-/// Records that show what the process can take, after some that it starts with.
-const FIRST: u64 = 100;
-const PROBE: u64 = 500;
+/// What there is to do from the first moment on.
+const AHEAD: u64 = 400;
 /// Work for milliseconds: the mapping has to be what takes the time, not the way there.
 const MAPPING: &str = "{ \"n\": n, \"sum\": $sum([1..5000].($ * 2)) }";
 const SUM: u64 = 25_005_000;
@@ -34,6 +33,7 @@ impl Pipeline<'_> {
         self.installation.kafka().produce_all(&self.topic, &numbers.map(record).collect::<Vec<_>>());
     }
 
+    /// As far as the process says; it has the last word.
     fn done(&self) -> u64 {
         metric(self.running, self.done) as u64
     }
@@ -42,40 +42,37 @@ impl Pipeline<'_> {
         wait_until(patience, &format!("{count} done"), || (self.done() >= count).then_some(()));
     }
 
+    /// For every record that is done, two are sent.
     fn overload(&self) {
         let minutes: f64 = std::env::var("MINUTES").map_or(0.15, |text| text.parse().expect("MINUTES is a number"));
         let time = Duration::from_secs_f64(minutes * 60.0);
-        self.send(0..PROBE);
-        self.wait_for(FIRST, Duration::from_secs(60));
-        let (began, first) = (Instant::now(), self.done());
-        self.wait_for(PROBE, Duration::from_secs(120));
-        let rate = (PROBE - first) as f64 / began.elapsed().as_secs_f64();
-        eprintln!("{}: takes {rate:.0} records a second, gets twice that for {} s", self.output, time.as_secs());
-
-        let (began, mut sent, mut told) = (Instant::now(), PROBE, Instant::now());
-        let mut most_behind = 0;
+        let (began, mut told, mut sent) = (Instant::now(), Instant::now(), 0);
         while began.elapsed() < time {
-            let due = PROBE + (began.elapsed().as_secs_f64() * rate * 2.0) as u64;
-            if due > sent {
-                self.send(sent..due);
-                sent = due;
-            }
-            let behind = sent - self.done().min(sent);
-            most_behind = most_behind.max(behind);
+            let done = self.done();
+            let due = AHEAD + 2 * done;
+            self.send(sent..due.max(sent));
+            sent = due.max(sent);
             if told.elapsed() > time / 10 {
                 told = Instant::now();
                 let held = metric(self.running, "prunella_memory_held_bytes") / 1048576.0;
                 let memory = memory_mib(self.running.pid(), "VmRSS:");
-                let seconds = began.elapsed().as_secs();
-                eprintln!("{seconds:4} s: sent {sent}, behind {behind}, {memory} MiB, {held:.1} MiB of it records");
+                let (seconds, output, behind) = (began.elapsed().as_secs(), self.output, sent - done);
+                eprintln!(
+                    "{seconds:4} s, {output}: sent {sent}, behind {behind}, {memory} MiB, {held:.1} MiB of it records"
+                );
             }
             std::thread::sleep(Duration::from_millis(50));
         }
-        assert!(most_behind > (sent - PROBE) / 10, "{most_behind} behind of {sent}: that was no overload");
-        let began = Instant::now();
+        let (done, began) = (self.done(), Instant::now());
         self.wait_for(sent, time * 4 + Duration::from_secs(120));
-        let peak = memory_mib(self.running.pid(), "VmHWM:");
-        eprintln!("caught up {most_behind} in {} s; {peak} MiB at the peak", began.elapsed().as_secs());
+        let (peak, caught_up) = (memory_mib(self.running.pid(), "VmHWM:"), began.elapsed().as_secs());
+        let rate = done as f64 / time.as_secs_f64();
+        eprintln!(
+            "{}: took {rate:.0} of {:.0} records a second, caught up {} in {caught_up} s, {peak} MiB at the peak",
+            self.output,
+            sent as f64 / time.as_secs_f64(),
+            sent - done
+        );
         let outputs = self.installation.read(self.output);
         let numbers: BTreeSet<u64> =
             outputs.iter().map(|output| output.json()["n"].as_u64().expect("a number")).collect();
