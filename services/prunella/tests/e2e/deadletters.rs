@@ -22,6 +22,12 @@ fn total(answer: &Answer) -> Value {
     lines(answer).pop().expect("a total")["total"].clone()
 }
 
+/// A part of a sum of an audit.
+fn part(audit: &Value, account: usize, name: &str) -> u64 {
+    let parts = audit["accounts"][account]["parts"].as_array().expect("parts");
+    parts.iter().find(|part| part["name"] == name).map_or(0, |part| part["count"].as_u64().expect("a count"))
+}
+
 fn wait_for_letters(installation: &Installation, topic: &str, count: i64) {
     wait_until(PATIENCE, &format!("{count} letters on {topic}"), || (installation.count(topic) >= count).then_some(()));
 }
@@ -104,6 +110,11 @@ fn items_go_back_to_the_mapping_that_takes_them_and_once() {
         assert!(of.starts_with(&installation.topic("deadletter.default.prices/")) && of.contains("PRN-0"), "{of}");
         assert_eq!(output.json()["unit"], "EUR", "the mapping reads the trigger");
     }
+    let audit = installation.cli(&["audit", "prices"]).exits_with(0).json();
+    assert_eq!(audit["adds_up"], true, "{audit:#}");
+    assert_eq!(part(&audit, 0, "runs"), 1);
+    assert_eq!((part(&audit, 1, "out"), part(&audit, 1, "redriven"), part(&audit, 1, "dead")), (5, 5, 0), "{audit:#}");
+    assert_eq!(part(&audit, 2, "out"), 5);
     // The run has ended, and stays as it was.
     assert_eq!(installation.show(report["run"].as_str().expect("an id"))["valid"], 5);
     assert_eq!(totals(&installation, "prices")["total"], 0);
@@ -146,6 +157,9 @@ fn what_fails_again_is_a_new_letter_with_its_history_and_what_is_discarded_stays
     assert_eq!((&shown["state"], &shown["decision"]["reason"]), (&json!("discarded"), &json!("a test order")));
     assert!(shown["decision"]["actor"].is_string() && shown["decision"]["at"].is_i64(), "{shown:#}");
     installation.cli(&["deadletters", "show", "prices/0/999"]).exits_with(5);
+    let audit = installation.cli(&["audit", "prices"]).exits_with(0).json();
+    assert_eq!((part(&audit, 1, "discarded"), part(&audit, 1, "out")), (1, 0), "{audit:#}");
+    assert_eq!(part(&audit, 2, "dead again"), 2, "{audit:#}");
 }
 
 #[test]
@@ -187,6 +201,10 @@ fn a_trigger_goes_back_to_its_topic_and_is_one_run() {
     let report = installation.run_to_end("prices", &json!({ "list": [] }));
     assert_status(&report, "succeeded");
     assert_eq!(installation.cli(&["runs", "list"]).exits_with(0).json()["total"], 2, "{run} and that one");
+    let audit = installation.cli(&["audit", "prices"]).exits_with(0).json();
+    let found = ["runs", "redriven", "dead", "duplicates"].map(|name| part(&audit, 0, name));
+    assert_eq!(found, [2, 2, 1, 1], "{audit:#}");
+    assert_eq!((part(&audit, 2, "runs"), part(&audit, 2, "dead again")), (1, 1), "{audit:#}");
 }
 
 #[test]
@@ -220,6 +238,8 @@ fn a_record_goes_through_its_stream_again() {
     assert_eq!(again.header("prunella-source"), Some(format!("{input}/1/1").as_str()));
     assert_eq!(again.header("prunella-stream"), Some("default/orders@2"));
     assert!(again.header("prunella-dead-code").is_none());
+    let audit = installation.cli(&["audit", "orders"]).exits_with(0).json();
+    assert_eq!((part(&audit, 0, "out"), part(&audit, 0, "redriven")), (1, 1), "{audit:#}");
     // Nobody else's topic was written to.
     assert_eq!(installation.kafka().count(&input), 2);
 }

@@ -9,6 +9,7 @@ mod foreign_client;
 mod hostile;
 mod kills;
 mod main_path;
+mod operator;
 mod real_data;
 mod registry;
 mod replay;
