@@ -166,7 +166,7 @@ mod tests {
         rewinds.annotate(&mut offsets);
         let notes: Vec<String> = offsets.elements().iter().map(|element| element.metadata().to_owned()).collect();
         assert_eq!(notes, ["prunella replay g 5", "prunella"]);
-        rewinds.revoked(&[partition.clone()]);
+        rewinds.revoked(std::slice::from_ref(&partition));
         assert_eq!(rewinds.generation(&partition, 4), None);
     }
 }

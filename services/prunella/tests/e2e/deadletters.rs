@@ -5,7 +5,7 @@ use std::time::Duration;
 use prunella_testkit::harness::{Answer, Installation, wait_until};
 use serde_json::{Value, json};
 
-use crate::support::{assert_status, install, install_with};
+use crate::support::{assert_status, install, install_with, is_fused};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -269,4 +269,45 @@ fn garbage_of_nobody_is_listed_and_discarded() {
     let arguments = ["deadletters", "discard", "--all-of", "_system", "--reason", "garbage"];
     assert_eq!(total(&installation.cli(&arguments).exits_with(0))["discarded"], 1);
     installation.cli(&["deadletters", "list", "nobody"]).exits_with(5);
+}
+
+#[test]
+fn a_whole_batch_goes_back_to_its_stage_when_its_payloads_are_there_again() {
+    if is_fused() {
+        return;
+    }
+    let installation = install_with(&json!({ "claims": { "threshold": "1KiB" }, "runtime": { "attempts": 2 } }));
+    installation.cli(&["topics", "apply"]).exits_with(0);
+    installation.apply(&prices("cents / 100", 50));
+    let listen = |port: &str| [("PRUNELLA__TELEMETRY__LISTEN", format!("127.0.0.1:{port}"))];
+    let _first = installation.serve_with(&["orchestrator", "extractor"], &listen("0"));
+    let list = json!([{ "n": 1, "cents": 100, "note": "x".repeat(5000) }, { "n": 2, "cents": 200 }]);
+    let run = installation.start_run("prices", &json!({ "unit": "EUR", "list": list }));
+    wait_until(PATIENCE, "the batch waits", || (installation.count("stage.transform") >= 1).then_some(()));
+    let claims = installation.directory().join("data/claims");
+    let away = installation.directory().join("data/away");
+    std::fs::rename(&claims, &away).expect("taken away");
+    let _second = installation.serve_with(&["transformer", "validator"], &listen("0"));
+    wait_for_letters(&installation, "deadletter.default.prices", 1);
+    assert_status(&installation.wait_for_end(&run, PATIENCE), "failed");
+    let letter = totals(&installation, "prices")["letters"][0].clone();
+    assert_eq!((&letter["code"], &letter["item"]), (&json!("PRN-0304"), &Value::Null), "{letter:#}");
+
+    std::fs::remove_dir_all(&claims).expect("an empty directory");
+    std::fs::rename(&away, &claims).expect("put back");
+    assert_eq!(
+        total(&installation.cli(&["deadletters", "redrive", "--all-of", "prices"]).exits_with(0))["redriven"],
+        1
+    );
+    let outputs = wait_until(PATIENCE, "the items of the batch", || {
+        let outputs = installation.read("output.default.prices");
+        (outputs.len() >= 2).then_some(outputs)
+    });
+    assert!(
+        outputs.iter().all(|output| output.json()["unit"] == "EUR" && output.header("prunella-redrive-of").is_some())
+    );
+    // The run had failed and stays so; the audit knows what came of its letter.
+    assert_status(&installation.show(&run), "failed");
+    let audit = installation.cli(&["audit", "prices"]).exits_with(0).json();
+    assert_eq!(part(&audit, 2, "sent"), 1, "{audit:#}");
 }
