@@ -1,7 +1,7 @@
 # The front door. Every recipe is a line or two over cargo and the scripts beside it; CI runs `make lint` and `make test`.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-.PHONY: help setup demo up test test-unit test-matrix test-kills test-replay bench bench-stream bench-runs bench-scale bench-restore bench-growth bench-instructions lint lint-rust lint-deny lint-shell lint-deploy lint-prometheus fmt clean bench-heal
+.PHONY: help setup demo up test test-unit test-matrix test-kills test-replay chaos chaos-sabotage overload bench bench-stream bench-runs bench-scale bench-restore bench-growth bench-instructions lint lint-rust lint-deny lint-shell lint-deploy lint-prometheus fmt clean bench-heal
 
 export CARGO_TERM_COLOR ?= auto
 # CI builds everything once, so what a second build would gain from is left out.
@@ -29,6 +29,7 @@ up: setup ## Everything in one process, with a local Kafka
 test: setup ## All tests, on real Kafka and a real schema registry
 	@scripts/fetch-test-data.sh
 	cargo test --workspace --locked --no-fail-fast
+	$(CHAOS) rounds_of_faults
 
 test-unit: setup ## Tests that need no Kafka
 	cargo test --workspace --locked --lib --bins
@@ -42,6 +43,20 @@ test-replay: setup ## Comparisons and interrupted replays of 100,000 records, an
 
 test-kills: setup ## 200 kills between the steps of transactions, staged and fused
 	KILLS=200 cargo test --locked --package prunella --test e2e -- --nocapture kills
+
+# A build of its own: a process that can be ended at a named point is not what users run.
+CHAOS = cargo test --locked --package prunella --features chaos --test chaos -- --nocapture
+ROUNDS ?= 5
+
+chaos: setup ## Rounds of faults on three brokers, with an oracle; ROUNDS=20, SEED=7 repeats one
+	ROUNDS=$(ROUNDS) $(CHAOS) rounds_of_faults
+
+chaos-sabotage: setup ## Break what is promised, one thing at a time: each has to be noticed
+	$(CHAOS) --ignored every_broken_promise_is_noticed
+
+MINUTES ?= 10
+overload: setup ## Twice what a process can take, for MINUTES=10: memory stays flat, nothing is lost
+	MINUTES=$(MINUTES) cargo test --locked --package prunella --test e2e -- --nocapture overload
 
 bench: setup ## Benchmarks, every figure beside a baseline; BENCH_ARGS="--rounds 1" for a short look
 	@scripts/setup-valgrind.sh
@@ -75,6 +90,7 @@ lint: lint-rust lint-deny lint-shell lint-deploy ## All quick checks
 lint-rust: setup ## Format and clippy
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo clippy --package prunella --package prunella-stream --features prunella/chaos --all-targets --locked -- -D warnings
 
 lint-deny: setup ## Licences, banned crates and sources of dependencies
 	@scripts/lint-deny.sh

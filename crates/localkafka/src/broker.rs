@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::archive::ClassArchive;
-use crate::config::{LocalKafkaConfig, Security};
+use crate::config::{LocalKafkaConfig, Seat, Security};
 use crate::data_dir::{DataDir, remove_dir_if_there, require_free_space};
 use crate::environment::Environment;
 use crate::error::LocalKafkaError;
@@ -120,6 +120,11 @@ impl LocalKafka {
     pub fn stop(mut self) -> Result<(), LocalKafkaError> {
         self.server.stop()
     }
+
+    /// `kill -9`: what it has not written is lost, and its directory is as it is.
+    pub fn kill(mut self) -> Result<(), LocalKafkaError> {
+        self.server.kill()
+    }
 }
 
 struct Start<'a> {
@@ -144,6 +149,10 @@ impl Start<'_> {
             return Ok(secured);
         }
         progress(Progress::Formatting);
+        let cluster_id = match &config.seat {
+            Some(seat) => seat.cluster_id.clone(),
+            None => random::cluster_id()?,
+        };
         let formatting = self.data.join("log.formatting");
         remove_dir_if_there(&formatting)?;
         let settings = self.data.join("format.properties");
@@ -154,7 +163,7 @@ impl Start<'_> {
             .command(&self.java.program)
             .args(["-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp"])
             .arg(self.classpath)
-            .args(["kafka.tools.StorageTool", "format", "--cluster-id", &random::cluster_id()?, "--config"])
+            .args(["kafka.tools.StorageTool", "format", "--cluster-id", &cluster_id, "--config"])
             .arg(&settings)
             .args(secured.iter().flat_map(SecuredFiles::format_arguments))
             .output()
@@ -231,7 +240,8 @@ impl Start<'_> {
 
     fn choose_ports(&self) -> Result<Ports, LocalKafkaError> {
         let plain = ports::choose(self.config.port, &self.data.join("port"), &[])?;
-        let controller = ports::choose(None, &self.data.join("controller-port"), &[plain])?;
+        let seat = self.config.seat.as_ref().and_then(Seat::controller_port);
+        let controller = ports::choose(seat, &self.data.join("controller-port"), &[plain])?;
         let secured = match self.config.security {
             Security::Plain => None,
             Security::SaslSsl { .. } => {

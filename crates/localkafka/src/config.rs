@@ -27,6 +27,27 @@ pub struct LocalKafkaConfig {
     pub stop_timeout: Duration,
     /// Free space on the disk of the data directory, without which the broker is not started.
     pub min_free_space: ByteSize,
+    /// Its place among the brokers of a [`LocalCluster`](crate::LocalCluster); `None` is a broker alone.
+    pub(crate) seat: Option<Seat>,
+}
+
+/// What a broker of a cluster has to know before the first of them runs. Ports are on the loopback interface.
+#[derive(Debug, Clone)]
+pub(crate) struct Seat {
+    pub(crate) node_id: u32,
+    pub(crate) cluster_id: String,
+    /// Of every node, in the order of node ids, which count from 1.
+    pub(crate) controller_ports: Vec<u16>,
+    /// Where the other brokers reach it.
+    pub(crate) internal_port: u16,
+    /// What it tells its clients to connect to.
+    pub(crate) advertised_port: u16,
+}
+
+impl Seat {
+    pub(crate) fn controller_port(&self) -> Option<u16> {
+        self.controller_ports.get(self.node_id as usize - 1).copied()
+    }
 }
 
 impl LocalKafkaConfig {
@@ -41,6 +62,7 @@ impl LocalKafkaConfig {
             start_timeout: Duration::from_secs(60),
             stop_timeout: Duration::from_secs(30),
             min_free_space: ByteSize::from_mib(512),
+            seat: None,
         }
     }
 

@@ -140,6 +140,13 @@ impl RunningServer {
         Ok(())
     }
 
+    pub(crate) fn kill(&mut self) -> Result<(), LocalKafkaError> {
+        self.stopped = true;
+        let killed = self.process.kill(self.plan.stop_timeout);
+        killed.map_err(LocalKafkaError::io("kill the server of", &self.pid_file))?;
+        remove_file_if_there(&self.pid_file)
+    }
+
     fn end(&mut self) -> Result<Exit, LocalKafkaError> {
         self.stopped = true;
         let stopped = self.process.stop(self.plan.stop_timeout);

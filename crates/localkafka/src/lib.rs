@@ -5,6 +5,7 @@
 mod archive;
 mod broker;
 mod bundle;
+mod cluster;
 mod config;
 mod data_dir;
 mod environment;
@@ -24,6 +25,7 @@ mod registry;
 mod secured;
 
 pub use broker::LocalKafka;
+pub use cluster::{LocalCluster, LocalClusterConfig};
 pub use config::{Credentials, LocalKafkaConfig, Security};
 pub use environment::Environment;
 pub use error::LocalKafkaError;

@@ -29,6 +29,15 @@ pub(crate) fn choose(wanted: Option<u16>, file: &Path, taken: &[u16]) -> Result<
     Ok(port)
 }
 
+/// `count` free ports for servers that live below `directory`.
+pub(crate) fn several(directory: &Path, count: usize) -> Result<Vec<u16>, LocalKafkaError> {
+    let mut taken = Vec::with_capacity(count);
+    for _ in 0..count {
+        taken.push(find_free(directory, &taken)?);
+    }
+    Ok(taken)
+}
+
 pub(crate) fn forget(file: &Path) -> Result<(), LocalKafkaError> {
     crate::data_dir::remove_file_if_there(file)
 }

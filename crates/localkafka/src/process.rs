@@ -69,14 +69,21 @@ impl ManagedProcess {
     /// SIGTERM, up to `patience` for an orderly end, then SIGKILL.
     pub(crate) fn stop(&mut self, patience: Duration) -> io::Result<Exit> {
         self.signal(Signal::TERM)?;
-        let exit = match self.wait(patience) {
-            Some(exit) => exit,
-            None => {
-                self.signal(Signal::KILL)?;
-                self.wait(patience)
-                    .ok_or_else(|| io::Error::new(io::ErrorKind::TimedOut, "the process survives SIGKILL"))?
-            }
-        };
+        match self.wait(patience) {
+            Some(exit) => self.joined(exit),
+            None => self.kill(patience),
+        }
+    }
+
+    /// SIGKILL.
+    pub(crate) fn kill(&mut self, patience: Duration) -> io::Result<Exit> {
+        self.signal(Signal::KILL)?;
+        let survives = || io::Error::new(io::ErrorKind::TimedOut, "the process survives SIGKILL");
+        let exit = self.wait(patience).ok_or_else(survives)?;
+        self.joined(exit)
+    }
+
+    fn joined(&mut self, exit: Exit) -> io::Result<Exit> {
         if let Some(keeper) = self.keeper.take() {
             keeper.join().map_err(|_| io::Error::other("the thread that watches the process has panicked"))?;
         }

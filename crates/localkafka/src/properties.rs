@@ -1,13 +1,13 @@
-//! `server.properties` of a single node that fits beside everything else on a laptop.
+//! `server.properties` of a node that fits beside everything else on a laptop.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
-use crate::config::LocalKafkaConfig;
+use crate::config::{LocalKafkaConfig, Seat};
 use crate::secured::SecuredFiles;
 
-pub(crate) const NODE_ID: u32 = 1;
+const ALONE: u32 = 1;
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ports {
@@ -27,8 +27,14 @@ pub(crate) fn render(
     for (name, value) in SMALL_SINGLE_NODE {
         properties.insert((*name).to_owned(), (*value).to_owned());
     }
+    if config.seat.is_some() {
+        properties.extend(SMALL_CLUSTER.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    }
     properties.extend(config.extra_properties.clone());
-    properties.extend(identity(log_dir, ports));
+    properties.extend(match &config.seat {
+        None => identity(log_dir, ports),
+        Some(seat) => seated(log_dir, ports, seat),
+    });
     if let Some(secured) = secured {
         properties.extend(secured.properties());
     }
@@ -64,6 +70,46 @@ const SMALL_SINGLE_NODE: &[(&str, &str)] = &[
     ("transaction.state.log.replication.factor", "1"),
 ];
 
+/// What a cluster has instead: copies of everything, and a dead broker is noticed in seconds.
+const SMALL_CLUSTER: &[(&str, &str)] = &[
+    ("broker.heartbeat.interval.ms", "500"),
+    ("broker.session.timeout.ms", "3000"),
+    ("default.replication.factor", "3"),
+    ("min.insync.replicas", "2"),
+    ("offsets.topic.replication.factor", "3"),
+    ("replica.lag.time.max.ms", "5000"),
+    ("share.coordinator.state.topic.min.isr", "2"),
+    ("share.coordinator.state.topic.replication.factor", "3"),
+    ("transaction.state.log.min.isr", "2"),
+    ("transaction.state.log.replication.factor", "3"),
+    ("unclean.leader.election.enable", "false"),
+];
+
+/// Brokers talk to each other past whatever stands between them and their clients.
+fn seated(log_dir: &Path, ports: Ports, seat: &Seat) -> Vec<(String, String)> {
+    let voter = |(index, port): (usize, &u16)| format!("{}@127.0.0.1:{port}", index + 1);
+    let voters: Vec<String> = seat.controller_ports.iter().enumerate().map(voter).collect();
+    let internal = format!("INTERNAL://127.0.0.1:{}", seat.internal_port);
+    let (plain, advertised) = (ports.plain, seat.advertised_port);
+    let listeners = format!("PLAINTEXT://127.0.0.1:{plain},{internal},CONTROLLER://127.0.0.1:{}", ports.controller);
+    let mut properties = identity(log_dir, ports);
+    properties.extend(
+        [
+            ("node.id", seat.node_id.to_string()),
+            ("controller.quorum.voters", voters.join(",")),
+            ("inter.broker.listener.name", "INTERNAL".to_owned()),
+            ("listeners", listeners),
+            ("advertised.listeners", format!("PLAINTEXT://127.0.0.1:{advertised},{internal}")),
+            (
+                "listener.security.protocol.map",
+                "PLAINTEXT:PLAINTEXT,INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT".to_owned(),
+            ),
+        ]
+        .map(|(name, value)| (name.to_owned(), value)),
+    );
+    properties
+}
+
 fn identity(log_dir: &Path, ports: Ports) -> Vec<(String, String)> {
     let mut listeners = format!("PLAINTEXT://127.0.0.1:{}", ports.plain);
     if let Some(port) = ports.secured {
@@ -71,8 +117,8 @@ fn identity(log_dir: &Path, ports: Ports) -> Vec<(String, String)> {
     }
     [
         ("process.roles", "broker,controller".to_owned()),
-        ("node.id", NODE_ID.to_string()),
-        ("controller.quorum.voters", format!("{NODE_ID}@127.0.0.1:{}", ports.controller)),
+        ("node.id", ALONE.to_string()),
+        ("controller.quorum.voters", format!("{ALONE}@127.0.0.1:{}", ports.controller)),
         ("controller.listener.names", "CONTROLLER".to_owned()),
         ("inter.broker.listener.name", "PLAINTEXT".to_owned()),
         ("listeners", format!("{listeners},CONTROLLER://127.0.0.1:{}", ports.controller)),

@@ -98,6 +98,7 @@ codes! {
     ProduceFailed = "0307", Fatal, "a record could not be written to Kafka";
     StateUnreadable = "0308", Fatal, "a record of a state topic cannot be read";
     TransactionFailed = "0309", Fatal, "a transaction did not come to its end";
+    StagePanicked = "0310", DeadLetter, "a stage failed on a record in an unforeseen way";
 
     // 04xx: sources
     SourceUnreachable = "0401", Retry, "a source cannot be reached";
@@ -155,6 +156,7 @@ codes! {
     OutputKey = "0604", DeadLetter, "the key of an output record cannot be computed";
     OutputFormat = "0605", DeadLetter, "a valid value cannot be written in the format of the output topic";
     StreamHeld = "0606", Wait, "a stream holds a partition at a record that it cannot take";
+    StepPaused = "0607", Wait, "a step is paused because too many of its items go to the dead letters";
 
     // 07xx: runs
     TriggerNotJson = "0701", DeadLetter, "the value of a trigger record is not JSON";
@@ -186,6 +188,28 @@ codes! {
     LetterUnknown = "0901", Fatal, "there is no such dead letter";
     OperationRefused = "0902", Fatal, "what an operator asked for cannot be done";
     AuditFailed = "0903", Fatal, "the records of a workflow or stream do not add up";
+
+    // 10xx: encryption at rest, secrets
+    VaultNoKey = "1001", Fatal, "a value is encrypted, or has to be, and there is no key";
+    VaultWrongKey = "1002", Fatal, "a value is encrypted with a key that is not known";
+    VaultTampered = "1003", Fatal, "an encrypted value was changed, or moved from its place";
+    VaultVersion = "1004", Fatal, "a value is encrypted in a form that this release does not know";
+    VaultPlain = "1005", Fatal, "a value is not encrypted and should be";
+    VaultKey = "1006", Fatal, "an encryption key cannot be used";
+    SecretUnreadable = "1007", Fatal, "a secret cannot be read from where it should be";
+
+    // 11xx: language models
+    LlmNotConfigured = "1101", Fatal, "no language model is configured that a call could use";
+    LlmUnauthorized = "1102", Fatal, "a provider of language models does not accept the key";
+    LlmRefused = "1103", DeadLetter, "a provider or its model refuses the request";
+    LlmRateLimited = "1104", Retry, "a provider of language models, or our own limit, wants fewer calls";
+    LlmBudget = "1105", Retry, "the budget for language models is used up";
+    LlmBadAnswer = "1106", DeadLetter, "the answer of a language model is not what was asked for";
+    LlmTruncated = "1107", DeadLetter, "the answer of a language model is cut off";
+    LlmTimeout = "1108", Retry, "a language model did not answer in time";
+    LlmCircuitOpen = "1109", Retry, "a provider of language models has failed too often and is left alone";
+    LlmUnavailable = "1110", Retry, "a provider of language models cannot be reached or is failing";
+    LlmTooLarge = "1111", DeadLetter, "what a language model would have to be told is larger than its limit";
 }
 
 impl fmt::Display for Code {

@@ -6,8 +6,10 @@ use tokio_util::sync::CancellationToken;
 
 use prunella_model::RunId;
 use prunella_stream::{KafkaSettings, StreamError, Tail, TailFrom, Tailed};
-use prunella_wire::Codec;
-use prunella_wire::records::CancelNotice;
+use prunella_wire::records::{CancelNotice, StepPause};
+use prunella_wire::{Codec, ControlRecord, WireError};
+
+use crate::Guard;
 
 /// How long a run is remembered as ended: longer than any record of it stays in a stage topic's queue
 /// on a healthy cluster. Work that comes later is done for nothing, never wrongly.
@@ -20,12 +22,26 @@ pub struct CancelledRuns {
     news: Mutex<CancellationToken>,
 }
 
+enum Notice {
+    Cancelled(CancelNotice),
+    Paused(StepPause),
+}
+
+async fn read(codec: &Codec, value: &[u8]) -> Result<Notice, WireError> {
+    let opened = codec.open(value).await?;
+    if opened.name() == StepPause::NAME {
+        return Ok(Notice::Paused(opened.read()?));
+    }
+    Ok(Notice::Cancelled(opened.read()?))
+}
+
 impl CancelledRuns {
-    /// Follows the control topic from now on.
+    /// Follows the control topic from now on; `guard` hears of paused steps.
     pub async fn follow(
         kafka: &KafkaSettings,
         topic: &str,
         codec: Arc<Codec>,
+        guard: Arc<Guard>,
         stop: CancellationToken,
     ) -> Result<Arc<Self>, StreamError> {
         let mut tail = Tail::start(kafka, topic, TailFrom::End).await?;
@@ -40,8 +56,9 @@ impl CancelledRuns {
                 let Some(tailed) = tailed else { return };
                 let Tailed::Record(record) = tailed else { continue };
                 let Some(value) = record.value else { continue };
-                match codec.decode::<CancelNotice>(&value).await {
-                    Ok(notice) => known.add(notice.run),
+                match read(&codec, &value).await {
+                    Ok(Notice::Cancelled(notice)) => known.add(notice.run),
+                    Ok(Notice::Paused(pause)) => guard.hear(&pause),
                     Err(error) => tracing::warn!(code = error.code().id(), %error, "a notice was left alone"),
                 }
             }

@@ -4,6 +4,7 @@
 mod cancelled;
 mod context;
 mod fields;
+mod guard;
 mod platform;
 mod processing;
 mod refusal;
@@ -13,8 +14,9 @@ mod work;
 pub use cancelled::CancelledRuns;
 pub use context::{ContextDocument, moment_of};
 pub use fields::{FieldError, field_errors};
+pub use guard::{Guard, GuardSettings, pause_record};
 pub use platform::Platform;
 pub use processing::{Guarantees, Placement, Processing};
 pub use refusal::{Refusal, output_key};
 pub use validator_settings::ValidatorSettings;
-pub use work::{StepWork, step_failed};
+pub use work::{OnFailure, StepWork, step_failed};

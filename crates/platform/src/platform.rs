@@ -1,15 +1,16 @@
 use std::sync::Arc;
 
-use prunella_model::Code;
+use prunella_model::{Code, WorkflowName, WorkspaceName};
 use prunella_stream::{
-    Guarantee, KafkaSettings, MemberConfig, Output, Record, RefusedSizes, RuntimeSettings, StageError, Writing,
+    Guarantee, KafkaSettings, MemberConfig, MemoryBudget, Output, Record, RefusedSizes, RuntimeSettings, StageError,
+    Writing,
 };
 use prunella_topology::Topics;
 use prunella_wire::{ClaimStore, Codec, ControlRecord};
 
-use prunella_catalog::Catalog;
+use prunella_catalog::{Catalog, MappingView};
 
-use crate::Processing;
+use crate::{Guard, Processing};
 
 /// What all services of a process share.
 #[derive(Clone)]
@@ -22,13 +23,23 @@ pub struct Platform {
     pub claims: ClaimStore,
     pub output: Output,
     pub refused: RefusedSizes,
+    pub memory: MemoryBudget,
     pub catalog: Arc<Catalog>,
+    pub mappings: Arc<MappingView>,
+    pub guard: Arc<Guard>,
 }
 
 impl Platform {
     /// Where records go that belong to no workflow.
     pub fn system_dead_letters(&self) -> Arc<str> {
         self.topics.deadletter_system().into()
+    }
+
+    /// Where records of a workflow go that nobody can take. A record may name a workflow that there is not, and a
+    /// topic that there is not would hold up the whole stage.
+    pub fn dead_letters(&self, workspace: &WorkspaceName, workflow: &WorkflowName) -> Arc<str> {
+        let known = self.catalog.history().workflows.contains_key(&(workspace.clone(), workflow.clone()));
+        if known { self.topics.deadletter(workspace, workflow).into() } else { self.system_dead_letters() }
     }
 
     /// The one control record that may stand on a topic.
@@ -68,6 +79,7 @@ impl Platform {
             notices_rewinds: false,
             kafka: self.kafka.clone(),
             runtime: self.runtime.clone(),
+            memory: self.memory.clone(),
             writing,
         }
     }

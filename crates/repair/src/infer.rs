@@ -10,11 +10,12 @@ use crate::eval::Evaluator;
 use crate::evidence::{Evidence, FieldChange, Repair, Story, Trial, Verdict};
 use crate::guard::jumps;
 use crate::pick::{Choice, Pick, Rarity, Request, pick};
+use crate::places::{RowPlace, row_places};
 use crate::profile::OutputProfile;
 use crate::proof::{regressed, run};
 use crate::schema::FieldSchema;
 use crate::settings::{Ingredients, Settings};
-use crate::table::{RowPlace, Table, row_places};
+use crate::table::Table;
 use crate::value::{equal_options, is_empty};
 use crate::verdict::{Findings, decide};
 
@@ -178,8 +179,13 @@ impl Maker<'_> {
             names: &[key],
             before: None,
             old_path: None,
+            own: &[],
+            members: &schema.members,
+            codes: &[],
             rarity: &Rarity::of(known.iter().filter_map(|(_, value)| *value)),
             redefined: false,
+            stale: false,
+            lens: None,
             selector: None,
             ingredients: self.ingredients,
         };

@@ -15,6 +15,7 @@
 
 mod assign;
 mod case;
+mod combine;
 mod convert;
 mod dates;
 mod error;
@@ -31,6 +32,7 @@ mod names;
 mod outage;
 mod path;
 mod pick;
+mod places;
 mod profile;
 mod proof;
 mod repair;

@@ -2,6 +2,9 @@
 
 use jlens_core::ast::{Ast, BinaryOp, Node, NodeKind, Span, Stage};
 
+use serde_json::Value;
+
+use crate::convert::Conversion;
 use crate::path::{FieldPath, Literal, Step};
 
 /// Rows that a part of the mapping is evaluated for. The first is the record itself.
@@ -24,6 +27,17 @@ pub(crate) struct Atom {
     pub(crate) path: Option<FieldPath>,
     /// Where it stands, and what stands for the row there.
     pub(crate) sites: Vec<(Span, String)>,
+    /// What the mapping does to the value at all of these places, such as `$lowercase`: only what is left matters.
+    pub(crate) lens: Option<Conversion>,
+}
+
+impl Atom {
+    pub(crate) fn seen_through_lens(&self, value: Option<Value>) -> Option<Value> {
+        match &self.lens {
+            Some(lens) => value.map(|value| lens.apply(&value).unwrap_or(value)),
+            None => value,
+        }
+    }
 }
 
 /// One field of the output.
@@ -63,7 +77,7 @@ impl<'a> Reading<'a> {
             prelude: String::new(),
             opaque: false,
         };
-        let mut walk = Walk { reading: &mut reading, names: Vec::new(), open: Vec::new() };
+        let mut walk = Walk { reading: &mut reading, names: Vec::new(), open: Vec::new(), lens: None };
         walk.node(&ast.root, &Scope { context: 0, prefix: String::new() });
         if reading.leaves.is_empty() {
             let atoms = (0..reading.atoms.len()).collect();
@@ -94,6 +108,8 @@ struct Walk<'r, 'a> {
     names: Vec<(String, usize)>,
     /// Leaves that are being read, outermost first.
     open: Vec<usize>,
+    /// What is done to the value that is read next.
+    lens: Option<Conversion>,
 }
 
 impl<'a> Walk<'_, 'a> {
@@ -122,6 +138,9 @@ impl<'a> Walk<'_, 'a> {
                 for (key, value) in pairs {
                     self.pair(key, value, scope);
                 }
+            }
+            NodeKind::Function { .. } if looked_up(node).is_some() => {
+                self.path(node, std::slice::from_ref(node), scope)
             }
             NodeKind::Function { procedure, args } => self.call(procedure, args, scope),
             NodeKind::Bind { lhs, rhs } => self.bind(node, lhs, rhs, scope),
@@ -259,9 +278,13 @@ impl<'a> Walk<'_, 'a> {
     fn atom(&mut self, context: usize, text: String, path: Option<FieldPath>, span: Span, prefix: String) {
         let known = self.reading.atoms.iter().position(|atom| atom.context == context && atom.text == text);
         let index = known.unwrap_or_else(|| {
-            self.reading.atoms.push(Atom { context, text, path, sites: Vec::new() });
+            self.reading.atoms.push(Atom { context, text, path, sites: Vec::new(), lens: self.lens.clone() });
             self.reading.atoms.len() - 1
         });
+        let lens = self.lens.take();
+        if self.reading.atoms[index].lens != lens {
+            self.reading.atoms[index].lens = None;
+        }
         self.reading.atoms[index].sites.push((span, prefix));
         if let Some(leaf) = self.open.last()
             && !self.reading.leaves[*leaf].atoms.contains(&index)
@@ -288,7 +311,14 @@ impl<'a> Walk<'_, 'a> {
         if !matches!(procedure.kind, NodeKind::Variable { .. }) {
             self.node(procedure, scope);
         }
-        args.iter().for_each(|arg| self.node(arg, scope));
+        for arg in args {
+            self.lens = match arg {
+                Node { kind: NodeKind::Path { steps, .. }, .. } if steps.iter().all(is_simple) => lens_of(procedure),
+                _ => None,
+            };
+            self.node(arg, scope);
+            self.lens = None;
+        }
     }
 
     fn bind(&mut self, node: &'a Node, lhs: &'a Node, rhs: &'a Node, scope: &Scope) {
@@ -311,10 +341,24 @@ impl<'a> Walk<'_, 'a> {
     }
 }
 
+/// Functions that a value may go through before anything looks at it.
+fn lens_of(procedure: &Node) -> Option<Conversion> {
+    let NodeKind::Variable { name } = &procedure.kind else { return None };
+    Some(match name.as_str() {
+        "lowercase" => Conversion::Lower,
+        "uppercase" => Conversion::Upper,
+        "trim" => Conversion::Trim,
+        "number" => Conversion::ToNumber,
+        "string" => Conversion::ToText,
+        _ => return None,
+    })
+}
+
 /// A name, or the row itself, with nothing but literal filters.
 fn is_simple(step: &Node) -> bool {
     let named = match &step.kind {
         NodeKind::Name { .. } => true,
+        NodeKind::Function { .. } => looked_up(step).is_some(),
         NodeKind::Variable { name } => name.is_empty() && !step.attrs.stages.is_empty(),
         _ => false,
     };
@@ -325,12 +369,26 @@ fn is_simple(step: &Node) -> bool {
         && step.attrs.stages.iter().all(|stage| matches!(stage, Stage::Filter { .. }))
 }
 
+/// The name in `$lookup($, "name")`, which reads what `name` reads.
+fn looked_up(step: &Node) -> Option<&str> {
+    let NodeKind::Function { procedure, args } = &step.kind else { return None };
+    let lookup = matches!(&procedure.kind, NodeKind::Variable { name } if name == "lookup");
+    match args.as_slice() {
+        [Node { kind: NodeKind::Variable { name }, .. }, Node { kind: NodeKind::String { value }, .. }]
+            if lookup && name.is_empty() =>
+        {
+            Some(value)
+        }
+        _ => None,
+    }
+}
+
 fn field_path(steps: &[Node]) -> Option<FieldPath> {
     let mut path = FieldPath::default();
     for step in steps {
         match &step.kind {
             NodeKind::Name { name } => path.steps.push(Step::Key(name.clone())),
-            NodeKind::Variable { .. } => return None,
+            NodeKind::Function { .. } => path.steps.push(Step::Key(looked_up(step)?.to_owned())),
             _ => return None,
         }
         for stage in &step.attrs.stages {
@@ -353,6 +411,11 @@ fn selector(expr: &Node) -> Option<Step> {
             let literal = match &rhs.kind {
                 NodeKind::String { value } => Literal::Text(value.clone()),
                 NodeKind::Bool { value } => Literal::Flag(*value),
+                NodeKind::Number { value } if value.fract() == 0.0 && value.abs() < 9.0e15 =>
+                {
+                    #[expect(clippy::cast_possible_truncation, reason = "a whole number below 2^53")]
+                    Literal::Number(*value as i64)
+                }
                 _ => return None,
             };
             Some(Step::Where(names(lhs)?, literal))

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::memory::{MemoryBudget, MemoryShare};
 use crate::offsets::{AssignmentEpoch, NextOffset, PartitionTracker};
 use crate::record::TopicPartition;
 
@@ -14,6 +15,8 @@ pub(crate) struct Limits {
 
 /// A partition with more than this part of the limits in flight is paused when the limits are reached for long.
 const SHARES: usize = 8;
+/// The part of its limit that a member may take whatever the other members of the process hold.
+const OWN_SHARES: usize = 16;
 
 struct Owned {
     tracker: PartitionTracker,
@@ -35,13 +38,14 @@ pub(crate) struct Assignment {
     partitions: HashMap<TopicPartition, Owned>,
     limits: Limits,
     epochs: u64,
-    bytes: usize,
+    memory: MemoryShare,
     records: usize,
 }
 
 impl Assignment {
-    pub(crate) fn new(limits: Limits) -> Self {
-        Self { partitions: HashMap::new(), limits, epochs: 0, bytes: 0, records: 0 }
+    pub(crate) fn new(limits: Limits, budget: &MemoryBudget) -> Self {
+        let memory = budget.share(limits.bytes / OWN_SHARES);
+        Self { partitions: HashMap::new(), limits, epochs: 0, memory, records: 0 }
     }
 
     pub(crate) fn assign(&mut self, partition: TopicPartition, restoring: bool) -> AssignmentEpoch {
@@ -56,7 +60,7 @@ impl Assignment {
     /// Forgets a partition; what is still in flight of it completes into the void.
     pub(crate) fn forget(&mut self, partition: &TopicPartition) -> Option<AssignmentEpoch> {
         let owned = self.partitions.remove(partition)?;
-        self.bytes -= owned.tracker.open_bytes();
+        self.memory.release(owned.tracker.open_bytes());
         self.records -= owned.tracker.open();
         Some(owned.tracker.epoch())
     }
@@ -69,14 +73,15 @@ impl Assignment {
     pub(crate) fn taken(&mut self, partition: &TopicPartition, offset: i64, bytes: usize) -> (u64, Flow) {
         let Some(owned) = self.partitions.get_mut(partition) else { return (0, Flow::Keep) };
         let sequence = owned.tracker.taken(offset, bytes);
-        self.bytes += bytes;
+        self.memory.hold(bytes);
         self.records += 1;
         (sequence, if self.is_full() { Flow::Hold } else { Flow::Keep })
     }
 
     /// As much is in flight as may be. Paused partitions have had their share and do not count.
     pub(crate) fn is_full(&self) -> bool {
-        self.bytes >= self.limits.bytes
+        self.memory.held() >= self.limits.bytes
+            || self.memory.is_short()
             || (self.records >= self.limits.records && self.flowing() >= self.limits.records)
     }
 
@@ -114,14 +119,14 @@ impl Assignment {
         let Some(owned) = self.partitions.get_mut(partition) else { return };
         let before = owned.tracker.open_bytes();
         if owned.tracker.completed(epoch, offset) {
-            self.bytes -= before - owned.tracker.open_bytes();
+            self.memory.release(before - owned.tracker.open_bytes());
             self.records -= 1;
         }
     }
 
     /// Takes the partitions whose work has fallen to half their share and may flow again.
     pub(crate) fn take_resumable(&mut self) -> Vec<TopicPartition> {
-        if self.bytes > self.limits.bytes / 2 {
+        if self.memory.held() > self.limits.bytes / 2 || self.memory.is_short() {
             return Vec::new();
         }
         let half = self.share() / 2;
@@ -183,7 +188,7 @@ impl Assignment {
     }
 
     pub(crate) fn open_bytes(&self) -> usize {
-        self.bytes
+        self.memory.held()
     }
 
     pub(crate) fn partitions(&self) -> Vec<TopicPartition> {
@@ -201,7 +206,11 @@ mod tests {
     }
 
     fn assignment(records: usize, bytes: usize) -> Assignment {
-        Assignment::new(Limits { records, bytes })
+        assignment_of(records, bytes, &MemoryBudget::new("1GiB".parse().expect("a size")))
+    }
+
+    fn assignment_of(records: usize, bytes: usize, budget: &MemoryBudget) -> Assignment {
+        Assignment::new(Limits { records, bytes }, budget)
     }
 
     #[test]
@@ -238,6 +247,21 @@ mod tests {
     }
 
     #[test]
+    fn a_member_waits_while_the_process_holds_all_it_may() {
+        let budget = MemoryBudget::new("100B".parse().expect("a size"));
+        let (mut slow, mut quick) = (assignment_of(100, 160, &budget), assignment_of(100, 160, &budget));
+        let epoch = slow.assign(partition(0), false);
+        quick.assign(partition(0), false);
+        assert_eq!(slow.taken(&partition(0), 0, 100).1, Flow::Hold);
+        assert_eq!(quick.taken(&partition(0), 0, 9).1, Flow::Keep, "a sixteenth is its own");
+        assert_eq!(quick.taken(&partition(0), 1, 9).1, Flow::Hold);
+        assert_eq!(quick.take_hogs().len(), 1);
+        assert!(quick.take_resumable().is_empty());
+        slow.completed(&partition(0), epoch, 0);
+        assert_eq!(quick.take_resumable().len(), 1);
+    }
+
+    #[test]
     fn a_restoring_partition_flows_only_when_restored() {
         let mut assignment = assignment(100, 100);
         let old = assignment.assign(partition(0), true);
@@ -252,7 +276,7 @@ mod tests {
         /// and the counters agree with what is open, whatever the order of events.
         #[test]
         fn reassignment_isolates_epochs(events in prop::collection::vec((0..3i32, 0..5u8), 1..200)) {
-            let mut assignment = assignment(1000, usize::MAX);
+            let mut assignment = assignment(1000, 1 << 40);
             let mut live: HashMap<i32, (AssignmentEpoch, Vec<i64>)> = HashMap::new();
             let mut stale: Vec<(i32, AssignmentEpoch, i64)> = Vec::new();
             let mut next_offset = 0;

@@ -6,6 +6,7 @@ use prunella_model::Route;
 use prunella_telemetry::{Event, metrics};
 use rdkafka::error::KafkaError;
 
+use crate::chaos::Point;
 use crate::error::StreamError;
 use crate::record::{Record, TopicPartition};
 use crate::stage::StageError;
@@ -91,29 +92,10 @@ impl Event for CommitDone<'_> {
     }
 }
 
-/// How far a transaction has come.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Step {
-    Begun,
-    Written,
-    OffsetsSent,
-    Committed,
-}
-
-impl Step {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Begun => "begun",
-            Self::Written => "written",
-            Self::OffsetsSent => "offsets-sent",
-            Self::Committed => "committed",
-        }
-    }
-}
-
 pub(crate) struct TransactionReached<'a> {
     pub(crate) stage: &'a str,
-    pub(crate) step: Step,
+    /// How far it has come.
+    pub(crate) step: Point,
 }
 
 impl Event for TransactionReached<'_> {

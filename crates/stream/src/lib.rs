@@ -5,12 +5,14 @@
 //! calls the stage and routes outcomes; the member polls, tracks offsets and commits.
 
 mod assignment;
+mod chaos;
 mod dead_letter;
 mod error;
 mod events;
 pub mod homes;
 mod member;
 mod membership;
+mod memory;
 mod offsets;
 mod outlet;
 mod output;
@@ -32,6 +34,7 @@ mod transactor;
 pub use dead_letter::DeadLetter;
 pub use error::StreamError;
 pub use member::{Member, MemberConfig, MemberHandle, Writing};
+pub use memory::MemoryBudget;
 pub use offsets::{AssignmentEpoch, NextOffset, PartitionTracker};
 pub use output::{Output, OutputError};
 pub use processing::{Guarantee, TransactionSettings};

@@ -1,5 +1,6 @@
 use tokio::sync::oneshot;
 
+use crate::chaos::{Sabotage, sabotaged};
 use crate::output::{Output, OutputError};
 use crate::record::OutRecord;
 use crate::transactor::{Owner, Submission, TransactorHandle};
@@ -19,9 +20,15 @@ impl Outlet {
     pub(crate) async fn submit(
         &self,
         owner: impl FnOnce() -> Owner,
-        records: Vec<OutRecord>,
+        mut records: Vec<OutRecord>,
         done: impl FnOnce(Result<(), OutputError>) + Send + 'static,
     ) {
+        if sabotaged(Sabotage::LoseProduce) {
+            records.retain(|record| !record.topic.contains("output.") || record.size() % 8 != 0);
+        }
+        if sabotaged(Sabotage::LoseDeadLetters) {
+            records.retain(|record| !record.topic.contains("deadletter."));
+        }
         match self {
             Self::AtLeastOnce(output) => output.send(records, done).await,
             Self::ExactlyOnce(transactor) => {

@@ -16,6 +16,7 @@ use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{Message, Offset, TopicPartitionList};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
+use crate::chaos::{self, Point, Sabotage, sabotaged};
 use crate::error::StreamError;
 use crate::settings::KafkaSettings;
 
@@ -60,11 +61,10 @@ pub fn restore_partitions(
     let remaining: HashSet<i32> = partitions.iter().copied().collect();
     let topic = topic.to_owned();
     tokio::task::spawn_blocking(move || {
-        let ready = wait_for_transactions(&written, &consumer, &topic, &remaining, || sender.is_closed())
-            .and_then(|()| consumer.assign(&list).map_err(|error| error.to_string()));
-        drop(written);
-        match ready {
-            Ok(()) => read_to_end(&consumer, &topic, remaining, &sender),
+        let ready = wait_for_transactions(&written, &consumer, &topic, &remaining, || sender.is_closed());
+        let reader = if sabotaged(Sabotage::RestoreUncommitted) { written } else { consumer };
+        match ready.and_then(|()| reader.assign(&list).map_err(|error| error.to_string())) {
+            Ok(()) => read_to_end(&reader, &topic, remaining, &sender),
             Err(reason) => drop(sender.blocking_send(Err(StreamError::Restore { place: topic, reason }))),
         }
     });
@@ -142,6 +142,9 @@ fn read_to_end(
                     key: message.key().map(Bytes::copy_from_slice).unwrap_or_default(),
                     value: message.payload().map(Bytes::copy_from_slice),
                 });
+                if chunk.len() == 1 {
+                    chaos::at(topic, Point::Restoring);
+                }
                 if chunk.len() >= CHUNK && sender.blocking_send(Ok(std::mem::take(&mut chunk))).is_err() {
                     return;
                 }

@@ -26,6 +26,9 @@ impl Default for KafkaSettings {
     }
 }
 
+/// The least time that a broker gets to answer a request of a transaction.
+const SHORTEST_REQUEST: Duration = Duration::from_secs(1);
+
 /// Settings that decide what the runtime promises; changing them would break it.
 const OWNED: &[(&str, &str)] = &[
     ("bootstrap.servers", "set kafka.brokers"),
@@ -58,6 +61,8 @@ impl KafkaSettings {
         // Reconnects and metadata of a restarted broker are noticed in a second, not in ten.
         config.set("reconnect.backoff.max.ms", "2000");
         config.set("topic.metadata.refresh.interval.ms", "30000");
+        // So is a connection that is there and carries nothing: in this time, not in a minute.
+        config.set("socket.timeout.ms", "15000");
         for (key, value) in &self.librdkafka {
             if let Some((_, reason)) = OWNED.iter().find(|(owned, _)| owned == key) {
                 return Err(StreamError::OwnedSetting { key: key.clone(), reason });
@@ -122,7 +127,9 @@ impl KafkaSettings {
         config.set("transaction.timeout.ms", &millis);
         // A record that is not delivered within the transaction is not delivered.
         config.set("message.timeout.ms", &millis);
-        for (key, value) in [("retry.backoff.ms", "5"), ("linger.ms", "0")] {
+        // A request may be lost and sent again within a transaction.
+        let patience = (timeout / 2).max(SHORTEST_REQUEST).as_millis().to_string();
+        for (key, value) in [("retry.backoff.ms", "5"), ("linger.ms", "0"), ("socket.timeout.ms", patience.as_str())] {
             self.set_unless_given(&mut config, key, value);
         }
         Ok(config)
@@ -166,6 +173,9 @@ pub struct RuntimeSettings {
     pub in_flight_records: usize,
     /// The same in bytes.
     pub in_flight_bytes: ByteSize,
+    /// Bytes of records that all stages of a process together may have taken and not completed. A stage may always
+    /// take a sixteenth of its `in-flight-bytes`.
+    pub memory_budget: ByteSize,
     /// Longest time between the completion of a record and the commit of its offset.
     pub commit_interval: Period,
     /// How long a shutdown or a revoked partition waits for the work in flight.
@@ -184,6 +194,7 @@ impl Default for RuntimeSettings {
             shards: 16,
             in_flight_records: 2000,
             in_flight_bytes: ByteSize::from_mib(64),
+            memory_budget: ByteSize::from_mib(128),
             commit_interval: Period::from_millis(200),
             drain_timeout: Period::from_secs(8),
             attempts: 4,

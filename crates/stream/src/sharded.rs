@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use prunella_model::{Code, Route};
 use prunella_telemetry::emit;
 
+use crate::chaos::{self, Point, Sabotage, sabotaged};
 use crate::dead_letter::DeadLetter;
 use crate::error::StreamError;
 use crate::events::{RecordDone, RecordFailed};
@@ -19,7 +20,7 @@ use crate::output::OutputError;
 use crate::record::{OutRecord, Record};
 use crate::retry::Backoff;
 use crate::settings::RuntimeSettings;
-use crate::stage::{Stage, StageError};
+use crate::stage::{Stage, StageError, without_panic};
 use crate::transactor::Owner;
 
 /// Runs `stage` until `stop` is cancelled and the work in flight is drained.
@@ -60,7 +61,9 @@ pub async fn run<S: Stage>(
         };
         match event {
             Some(MemberEvent::Record(record)) => {
-                let shard = (worker.stage.lane(&record) % shards.len() as u64) as usize;
+                let lane =
+                    if sabotaged(Sabotage::MixLanes) { record.offset as u64 } else { worker.stage.lane(&record) };
+                let shard = (lane % shards.len() as u64) as usize;
                 if shards[shard].send(record).is_err() {
                     break Err(worker.shard_ended());
                 }
@@ -94,6 +97,7 @@ impl<S: Stage> Worker<S> {
             let started = Instant::now();
             let Some(written) = self.outcome(&record).await else { return };
             emit(RecordDone { stage: self.handle.stage(), record: &record, took: started.elapsed() });
+            chaos::at(self.handle.stage(), Point::Decided);
             self.write(record, written).await;
         }
     }
@@ -103,7 +107,7 @@ impl<S: Stage> Worker<S> {
         let backoff = Backoff::new(self.runtime.backoff.duration(), self.runtime.max_backoff.duration());
         let mut attempt = 1;
         loop {
-            let error = match self.stage.process(record).await {
+            let error = match without_panic(self.stage.process(record)).await {
                 Ok(outcome) => return Some(outcome.records),
                 Err(error) => error,
             };
@@ -139,7 +143,9 @@ impl<S: Stage> Worker<S> {
                 .with(prunella_wire::names::DEAD_ATTEMPTS, attempts.to_string())
                 .of_record(topic, record);
         let mut records = vec![letter];
-        records.extend(self.stage.given_up(record, error).await);
+        if error.code != Code::StagePanicked {
+            records.extend(self.stage.given_up(record, error).await);
+        }
         records
     }
 

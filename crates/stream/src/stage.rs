@@ -1,8 +1,10 @@
 use std::future::Future;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use prunella_model::{Code, Route};
 
 use crate::record::{OutRecord, Record};
@@ -55,6 +57,16 @@ impl From<prunella_wire::WireError> for StageError {
     fn from(error: prunella_wire::WireError) -> Self {
         Self::new(error.code(), error.to_string())
     }
+}
+
+/// Runs `work`; a panic becomes an error of the record that it was for, so that one record cannot end a stage.
+pub(crate) async fn without_panic<T>(work: impl Future<Output = Result<T, StageError>>) -> Result<T, StageError> {
+    let ended = AssertUnwindSafe(work).catch_unwind().await;
+    ended.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+        Err(StageError::new(Code::StagePanicked, format!("the stage panicked: {text}")))
+    })
 }
 
 /// A lane per key; records without key share that of their partition.

@@ -5,7 +5,9 @@
 //! 1. an outcome is written in the transaction that commits the offset of its record, never before:
 //!    outcomes wait here until everything taken earlier from their partition has its outcome;
 //! 2. every transaction sends offsets, so Kafka refuses it when the member has lost its place in the
-//!    group, transactions of timers and background work included;
+//!    group, transactions of timers and background work included. A member that lost its place joins
+//!    again by itself, under a new name that Kafka would accept for the work of the old one: before
+//!    that can happen this transactor is *given up*, and from then on proves nothing;
 //! 3. what was handed over before a partition is released is committed before the release is
 //!    answered; what comes later for that assignment is dropped;
 //! 4. after any error that leaves open what Kafka did, nothing of this object is used again: the
@@ -17,18 +19,20 @@
 //! still ours, because their release passes through here.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
 use rdkafka::{Offset, TopicPartitionList};
 
 use prunella_telemetry::emit;
 
+use crate::chaos::{self, Point, Sabotage, sabotaged};
 use crate::error::StreamError;
-use crate::events::{Step, TransactionEnded, TransactionReached};
+use crate::events::{TransactionEnded, TransactionReached};
 use crate::member::{MemberContext, MemberHandle};
 use crate::membership::group_metadata;
 use crate::offsets::{AssignmentEpoch, NextOffset};
@@ -83,6 +87,20 @@ pub(crate) enum Message {
 pub(crate) struct TransactorHandle {
     messages: Sender<Message>,
     refused: RefusedSizes,
+    state: Arc<State>,
+}
+
+/// What others may know of a transactor, and do to it, while it waits for Kafka.
+#[derive(Default)]
+pub(crate) struct State {
+    given_up: AtomicBool,
+    transaction_since: Mutex<Option<Instant>>,
+}
+
+impl State {
+    fn note(&self, since: Option<Instant>) {
+        *self.transaction_since.lock().unwrap_or_else(PoisonError::into_inner) = since;
+    }
 }
 
 impl TransactorHandle {
@@ -103,21 +121,36 @@ impl TransactorHandle {
         self.messages.send(Message::Release { partitions, released }).is_ok() && release.recv_timeout(timeout).is_ok()
     }
 
+    /// Its partitions may have other owners: nothing more is committed. To be called before the member can
+    /// join again.
+    pub(crate) fn give_up(&self) {
+        self.state.given_up.store(true, Ordering::SeqCst);
+    }
+
+    /// How long the transaction at hand has been at work.
+    pub(crate) fn busy(&self) -> Duration {
+        let since = self.state.transaction_since.lock().unwrap_or_else(PoisonError::into_inner);
+        since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
     pub(crate) fn stop(&self) {
         let _ = self.messages.send(Message::Stop);
     }
 }
 
-/// The messages of a transactor that has not started.
-pub(crate) fn transactor(refused: RefusedSizes) -> (TransactorHandle, Receiver<Message>) {
+/// The messages of a transactor that has not started, and what it shares with its handle.
+pub(crate) fn transactor(refused: RefusedSizes) -> (TransactorHandle, Receiver<Message>, Arc<State>) {
     let (messages, receiver) = channel();
-    (TransactorHandle { messages, refused }, receiver)
+    let state = Arc::<State>::default();
+    (TransactorHandle { messages, refused, state: state.clone() }, receiver, state)
 }
 
 pub(crate) struct Transactor {
     pub(crate) messages: Receiver<Message>,
     pub(crate) producer: TransactionalProducer,
-    pub(crate) consumer: Arc<BaseConsumer<MemberContext>>,
+    pub(crate) state: Arc<State>,
+    /// Not kept alive from here: the poll thread closes it, also when Kafka leaves us waiting for ever.
+    pub(crate) consumer: Weak<BaseConsumer<MemberContext>>,
     pub(crate) member: MemberHandle,
     pub(crate) settings: TransactionSettings,
     pub(crate) refused: RefusedSizes,
@@ -211,22 +244,44 @@ impl Transactor {
     }
 
     fn transaction(&self, work: &mut Work, batch: &[Submission]) -> Result<(), Failure> {
+        self.state.note(Some(Instant::now()));
+        let result = self.make_transaction(work, batch);
+        self.state.note(None);
+        result
+    }
+
+    fn make_transaction(&self, work: &mut Work, batch: &[Submission]) -> Result<(), Failure> {
         let mut offsets = self.offsets(work, batch)?;
-        self.consumer.context().annotate(&mut offsets);
-        let step = |step: Step| emit(TransactionReached { stage: self.member.stage(), step });
+        self.consumer()?.context().annotate(&mut offsets);
+        let reached = |step: Point| {
+            emit(TransactionReached { stage: self.member.stage(), step });
+            chaos::at(self.member.stage(), step);
+        };
+        let group = || match chaos::nobody(self.member.group()) {
+            Some(nobody) => Ok(nobody),
+            None => self.membership(),
+        };
         self.producer.begin()?;
-        step(Step::Begun);
+        reached(Point::Begun);
+        if sabotaged(Sabotage::CommitEarly) {
+            self.producer.send_offsets(&offsets, &group()?)?;
+            self.producer.commit()?;
+            reached(Point::Committed);
+            self.producer.begin()?;
+        }
         let sent = self.producer.write(batch.iter().flat_map(|submission| submission.records.iter()));
         if let Err(Failure::TooLarge { topic, bytes }) = &sent {
             self.refused.learn(topic, *bytes);
         }
         sent?;
-        step(Step::Written);
-        let group = group_metadata(&self.consumer).ok_or_else(|| Failure::Group("put out of it".to_owned()))?;
-        self.producer.send_offsets(&offsets, &group)?;
-        step(Step::OffsetsSent);
+        reached(Point::Written);
+        if !sabotaged(Sabotage::SkipCommit) && !sabotaged(Sabotage::CommitEarly) {
+            self.producer.send_offsets(&offsets, &group()?)?;
+        }
+        reached(Point::OffsetsSent);
+        reached(Point::Ending);
         self.producer.commit()?;
-        step(Step::Committed);
+        reached(Point::Committed);
         Ok(())
     }
 
@@ -256,13 +311,27 @@ impl Transactor {
         Ok(list)
     }
 
+    /// Proof that the member is in its group, and that it is the membership under which the work at hand
+    /// was taken: asked for first and checked then, because giving up comes before joining again.
+    fn membership(&self) -> Result<ConsumerGroupMetadata, Failure> {
+        let metadata = group_metadata(&*self.consumer()?).ok_or_else(|| Failure::Group("put out of it".to_owned()))?;
+        if self.state.given_up.load(Ordering::SeqCst) && !sabotaged(Sabotage::KeepLateOutcomes) {
+            return Err(Failure::Group("its partitions were given up".to_owned()));
+        }
+        Ok(metadata)
+    }
+
+    fn consumer(&self) -> Result<Arc<BaseConsumer<MemberContext>>, Failure> {
+        self.consumer.upgrade().ok_or_else(|| Failure::Group("its member has ended".to_owned()))
+    }
+
     fn position(&self, work: &mut Work, partition: &TopicPartition) -> Result<i64, Failure> {
         if let Some(position) = work.positions.get(partition) {
             return Ok(*position);
         }
         let mut list = TopicPartitionList::new();
         list.add_partition(&partition.topic, partition.partition);
-        let committed = self.consumer.committed_offsets(list, OFFSETS_TIMEOUT).map_err(Failure::from)?;
+        let committed = self.consumer()?.committed_offsets(list, OFFSETS_TIMEOUT).map_err(Failure::from)?;
         let found = committed.find_partition(&partition.topic, partition.partition).map(|found| found.offset());
         // A group that has committed nothing yet starts at the beginning.
         let position = if let Some(Offset::Offset(offset)) = found { offset } else { 0 };
@@ -302,6 +371,9 @@ impl Work {
     fn take(&mut self, submission: Submission) {
         let (partition, epoch) = submission.owner.partition();
         if self.released.get(partition).is_some_and(|released| epoch <= *released) {
+            if sabotaged(Sabotage::KeepLateOutcomes) {
+                self.push(submission);
+            }
             return;
         }
         let Owner::Record(position) = submission.owner.clone() else { return self.push(submission) };

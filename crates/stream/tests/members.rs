@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use prunella_localkafka::{LocalKafka, LocalKafkaConfig};
-use prunella_model::{Code, Period};
+use prunella_model::{ByteSize, Code, Period};
 use prunella_stream::{
-    KafkaSettings, Member, MemberConfig, OutRecord, Outcome, Output, Record, RefusedSizes, RuntimeSettings, Stage,
-    StageError, StreamError, Tail, TailFrom, Tailed, TailedRecord, TransactionSettings, Writing, sharded,
+    KafkaSettings, Member, MemberConfig, MemoryBudget, OutRecord, Outcome, Output, Record, RefusedSizes,
+    RuntimeSettings, Stage, StageError, StreamError, Tail, TailFrom, Tailed, TailedRecord, TransactionSettings,
+    Writing, sharded,
 };
 use prunella_wire::{Headers, names};
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication};
@@ -104,6 +105,7 @@ fn start(
         notices_rewinds: false,
         kafka: settings.clone(),
         runtime,
+        memory: MemoryBudget::new(ByteSize::from_mib(64)),
         writing: writes.of_slot(slot),
     })
     .expect("joins");

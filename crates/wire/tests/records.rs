@@ -107,6 +107,16 @@ async fn every_record_is_read_back_as_it_was_written() {
     )
     .await;
     survives(&codec, StepSkipped { at: at(), skipped_at: 4 }).await;
+    let pause = StepPause {
+        workspace: workspace(),
+        workflow: at().workflow,
+        version: at().version,
+        step: at().step,
+        until: 5,
+        reason: "enough".to_owned(),
+        at: 4,
+    };
+    survives(&codec, pause).await;
     survives(&codec, ExtractRequest { at: at(), deadline: 7, context: context(), requested_at: 6 }).await;
     survives(
         &codec,
@@ -115,8 +125,8 @@ async fn every_record_is_read_back_as_it_was_written() {
             batch: BatchNumber(0),
             deadline: 7,
             items: vec![
-                StageItem { index: 0, input: inline("{\"a\":1.0}"), output: None },
-                StageItem { index: 2, input: claim(), output: Some(inline("null")) },
+                StageItem { index: 0, input: inline("{\"a\":1.0}"), output: None, error: error() },
+                StageItem { index: 2, input: claim(), output: Some(inline("null")), error: None },
             ],
             extracted: 3,
             dead_lettered: 1,
@@ -253,6 +263,37 @@ async fn every_record_is_read_back_as_it_was_written() {
             workspace: workspace(),
             subject: "orders@1".into(),
             detail: String::new(),
+        },
+    )
+    .await;
+    survives(
+        &codec,
+        LlmCall {
+            id: "c1".into(),
+            at: 1,
+            workspace: workspace(),
+            workflow: workflow(),
+            step: "fetch".parse().expect("valid"),
+            mapping: "default/orders/fetch".into(),
+            run: Some(run()),
+            purpose: "repair-mapping".into(),
+            provider: "local".into(),
+            model: "small".into(),
+            outcome: "failed".into(),
+            code: Some("PRN-0908".into()),
+            message: "slow".into(),
+            request: "…".into(),
+            request_digest: "ab".into(),
+            answer_digest: None,
+            candidates: 0,
+            redacted: 2,
+            tries: 3,
+            input_tokens: Some(900),
+            output_tokens: None,
+            cost_micros: None,
+            charged_micros: 12,
+            currency: "USD".into(),
+            duration_ms: 5,
         },
     )
     .await;

@@ -144,7 +144,7 @@ impl Job {
     async fn work(&mut self) -> Result<(), Stop> {
         let workshop = self.workshop.clone();
         // Closed by nobody; a turn is given back when the job ends.
-        let Ok(_turn) = workshop.turns.acquire().await else { return Err(Stop::Quiet) };
+        let Ok(mut turn) = workshop.turns.acquire().await else { return Err(Stop::Quiet) };
         let work = StepWork::find(&workshop.platform, &self.extraction.at).await?;
         let at = self.extraction.at.clone();
         let limit = workshop.max_context_bytes.bytes();
@@ -157,11 +157,18 @@ impl Job {
         let pages = Pages::open(&workshop, &work, &self.extraction.context, &context, &document, moment).await?;
         drop((context, document));
         while !self.extraction.ended {
+            if workshop.platform.guard.is_paused(&at) {
+                // Others have their turn meanwhile.
+                drop(turn);
+                workshop.platform.guard.flowing(&at).await;
+                turn = workshop.turns.acquire().await.map_err(|_| Stop::Quiet)?;
+            }
             let started = Instant::now();
             let page = pages.page(self.extraction.cursor.as_deref()).await?;
             emit(PageFetched { at: &at, items: page.items.len(), took: started.elapsed() });
             self.send_page(&work, &page.items, page.next).await?;
         }
+        drop(turn);
         Ok(())
     }
 
@@ -326,7 +333,7 @@ pub(crate) async fn stage_batch(
     let mut staged = Vec::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
         let input = workshop.platform.claims.payload(&at.workspace, now, item.clone()).await?;
-        staged.push(StageItem { index: i32::try_from(index).unwrap_or(i32::MAX), input, output: None });
+        staged.push(StageItem { index: i32::try_from(index).unwrap_or(i32::MAX), input, output: None, error: None });
     }
     Ok(StageBatch {
         at: at.clone(),

@@ -60,7 +60,7 @@ async fn run_once(deps: Deps, stop: CancellationToken) -> Result<(), StreamError
     let config = HomesConfig {
         kafka: platform.kafka.clone(),
         home_topic: home_topic.into(),
-        state_topic: platform.topics.state_runs().into(),
+        state_topics: vec![platform.topics.state_runs().into()],
         system_dead_letters: platform.system_dead_letters(),
     };
     let orchestrator = Orchestrator { plans: Plans::new(platform.catalog.clone()), deps };

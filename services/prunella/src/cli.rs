@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-use prunella_model::{Period, RunId, WorkflowName, WorkflowVersion, WorkspaceName};
+use prunella_model::{Period, RunId, StepId, WorkflowName, WorkflowVersion, WorkspaceName};
 use prunella_operate::letters::{LetterPlace, State};
 
 use crate::process::Service;
@@ -147,6 +147,14 @@ pub enum WorkflowsCommand {
     /// Show a workflow or stream and its versions.
     Show {
         workflow: WorkflowName,
+        /// A version other than the live one.
+        #[arg(long, value_parser = parse_version)]
+        version: Option<WorkflowVersion>,
+    },
+    /// Let a step go on that is paused because too many of its items went to the dead letters.
+    Resume {
+        workflow: WorkflowName,
+        step: StepId,
         /// A version other than the live one.
         #[arg(long, value_parser = parse_version)]
         version: Option<WorkflowVersion>,

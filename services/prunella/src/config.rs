@@ -9,10 +9,11 @@ use serde_json::{Map, Value};
 
 use prunella_extractor::ExtractorSettings;
 use prunella_gateway::GatewayConfig;
+use prunella_healer::HealingSettings;
 use prunella_mapping::Limits;
 use prunella_model::{ByteSize, Code, Period};
 use prunella_orchestrator::RunSettings;
-use prunella_platform::{Processing, ValidatorSettings};
+use prunella_platform::{GuardSettings, Processing, ValidatorSettings};
 use prunella_sources::HttpClientConfig;
 use prunella_stream::{KafkaSettings, RuntimeSettings};
 use prunella_topology::TopicsConfig;
@@ -36,6 +37,8 @@ pub struct Config {
     pub runtime: RuntimeSettings,
     /// What services promise, and how they are put together.
     pub processing: Processing,
+    /// When a step is paused whose items go to the dead letters.
+    pub guard: GuardSettings,
     /// Limits of runs.
     pub runs: RunSettings,
     /// How the extractor works.
@@ -46,6 +49,8 @@ pub struct Config {
     pub mapping: Limits,
     /// Limits of the validator.
     pub validator: ValidatorSettings,
+    /// How mappings are healed.
+    pub healing: HealingSettings,
     /// Limits that several stages share.
     pub limits: SharedLimits,
     /// The HTTP API.

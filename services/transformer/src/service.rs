@@ -4,7 +4,7 @@ use tokio_util::sync::CancellationToken;
 
 use prunella_mapping::{Limits, MappingCache};
 use prunella_model::ByteSize;
-use prunella_platform::{CancelledRuns, Platform, StepWork, step_failed};
+use prunella_platform::{CancelledRuns, OnFailure, Platform, StepWork, step_failed};
 use prunella_stream::homes::now_millis;
 use prunella_stream::{Member, OutRecord, Outcome, Record, Stage, StageError, StreamError, sharded, supervise};
 use prunella_wire::records::{ErrorInfo, StageBatch};
@@ -68,8 +68,10 @@ impl Stage for Transformer {
         let dead_letters = topics.deadletter(&batch.at.workspace, &batch.at.workflow);
         let attributed = |error: StageError| error.dead_letter_to(dead_letters.as_str());
         let work = StepWork::find(&self.deps.platform, &batch.at).await?;
-        let mapped = transform(&self.deps, &work, batch, record, &self.group).await.map_err(attributed)?;
-        let (mapped, mut records) = mapped;
+        let healed = work.healed(&self.deps.platform, &batch.at);
+        let on_failure = if record.headers.is_done_again() { OnFailure::DeadLetter } else { OnFailure::of(&work) };
+        let mapped = transform(&self.deps, &work, batch, healed.as_deref(), on_failure, record, &self.group).await;
+        let (mapped, mut records) = mapped.map_err(attributed)?;
         records.push(self.next_record(record, &mapped)?);
         Ok(Outcome::of(records))
     }

@@ -147,7 +147,7 @@ impl<'a> WayBack<'a> {
             at,
             batch: id.batch,
             deadline: now + PATIENCE,
-            items: vec![StageItem { index: id.item, input, output: None }],
+            items: vec![StageItem { index: id.item, input, output: None, error: None }],
             extracted: 1,
             dead_lettered: 0,
             mapping_version: 0,

@@ -32,11 +32,15 @@ impl Solver<'_> {
         }
         let old = self.eval_old(leaf.context, &old_text);
         let known: Vec<(usize, Option<&Value>)> =
-            level.fresh().map(|pair| (pair.new, old[pair.old].as_ref())).collect();
+            level.witnesses().map(|pair| (pair.new, old[pair.old].as_ref())).collect();
+        let stale = level.is_stale();
         let mut text = splice(self.reading.source, leaf.span, edits);
         let mut evidence = evidence;
         let changed = text != old_text;
         let contradicted = |text: &str| -> Option<(usize, String)> {
+            if stale {
+                return None;
+            }
             let new = self.eval_new(leaf.context, text);
             known.iter().find_map(|(row, expected)| {
                 let now = new[*row].as_ref();
@@ -57,7 +61,8 @@ impl Solver<'_> {
             edits.push(Edit { span: leaf.span, text: found.clone() });
             (text, evidence) = (found, proof);
         }
-        let settled = self.empties(leaf, &old, &known, resolutions, seen, &text);
+        let certain = if stale { &[][..] } else { &known[..] };
+        let settled = self.empties(leaf, &old, certain, resolutions, seen, &text);
         if let Some(settled) = settled {
             edits.retain(|edit| !(edit.span.start >= leaf.span.start && edit.span.end <= leaf.span.end));
             edits.push(Edit { span: leaf.span, text: settled.clone() });
@@ -96,6 +101,9 @@ impl Solver<'_> {
     ) -> Option<(String, Evidence)> {
         let level = &self.levels[leaf.context];
         let mut names: Vec<&str> = leaf.path.last().map(String::as_str).into_iter().collect();
+        let members = FieldSchema::of(self.schema, &leaf.path).members;
+        let own: Vec<&FieldPath> =
+            leaf.atoms.iter().filter_map(|index| self.reading.atoms[*index].path.as_ref()).collect();
         let only = match leaf.atoms.as_slice() {
             [only] => self.reading.atoms[*only].path.as_ref(),
             _ => None,
@@ -106,8 +114,13 @@ impl Solver<'_> {
             names: &names,
             before: Some((&level.old_table, old)),
             old_path: None,
+            own: &own,
+            members: &members,
+            codes: &[],
             rarity: &Rarity::of(old.iter().flatten()),
             redefined: false,
+            stale: level.is_stale(),
+            lens: None,
             selector: None,
             ingredients: self.ingredients,
         };

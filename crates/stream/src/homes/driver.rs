@@ -6,12 +6,13 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use prunella_model::Route;
+use prunella_model::{Code, Route};
 use prunella_telemetry::emit;
 
 use super::restoring::{RestoredHomes, apply_all};
 use super::too_large::TooLarge;
 use super::{Effects, Home, HomeSite, Homes, HomesConfig, now_millis};
+use crate::chaos::{self, Point};
 use crate::dead_letter::DeadLetter;
 use crate::error::StreamError;
 use crate::events::{RecordDone, RecordFailed, Restored};
@@ -23,7 +24,7 @@ use crate::record::{OutRecord, Record, TopicPartition};
 use crate::restore::restore_partitions;
 use crate::retry::Backoff;
 use crate::sharded::produce_failed;
-use crate::stage::StageError;
+use crate::stage::{StageError, without_panic};
 use crate::transactor::{Done, Owner};
 
 struct Slot<T> {
@@ -144,13 +145,15 @@ impl<H: Homes> Driver<H> {
             return Ok(());
         }
         let numbers: Vec<i32> = opened.keys().copied().collect();
-        let records = restore_partitions(&self.config.kafka, &self.config.state_topic, &numbers)?;
+        let mut changelogs = Vec::with_capacity(self.config.state_topics.len());
+        for topic in &self.config.state_topics {
+            changelogs.push((topic.clone(), restore_partitions(&self.config.kafka, topic, &numbers)?));
+        }
         let sender = self.restored_sender.clone();
         let stage = self.handle.stage().to_owned();
-        let topic = self.config.state_topic.clone();
         tokio::spawn(async move {
             let started = Instant::now();
-            let result = apply_all(opened, records, &stage, &topic).await;
+            let result = apply_all(opened, changelogs, &stage).await;
             // The driver is gone when the stage has ended meanwhile.
             drop(sender.send(RestoredHomes { result, took: started.elapsed() }));
         });
@@ -221,6 +224,8 @@ impl<H: Homes> Driver<H> {
                         () = self.stop.cancelled() => return Ok(()),
                     }
                 }
+                // What a command changed before it panicked is not to be built upon.
+                Route::DeadLetter if error.code == Code::StagePanicked => return self.set_aside(record, error).await,
                 Route::DeadLetter => break self.give_up(&record, &error).await,
                 Route::Fatal => {
                     return Err(StreamError::Stage {
@@ -233,24 +238,40 @@ impl<H: Homes> Driver<H> {
             }
         };
         emit(RecordDone { stage: self.handle.stage(), record: &record, took: started.elapsed() });
+        chaos::at(self.handle.stage(), Point::Decided);
         self.perform(Cause::Record(Box::new(record)), effects).await;
         Ok(())
     }
 
     async fn process(&mut self, record: &Record) -> Result<Effects, StageError> {
-        let Some(addressed) = self.homes.address(record).await? else { return Ok(Effects::none()) };
+        let Some(addressed) = without_panic(self.homes.address(record)).await? else { return Ok(Effects::none()) };
         match self.slots.get_mut(&addressed.home).and_then(|slot| slot.home.as_mut()) {
-            Some(home) => home.handle(addressed.command, record, now_millis()).await,
+            Some(home) => without_panic(home.handle(addressed.command, record, now_millis())).await,
             None => Ok(Effects::of(vec![self.homes.forward(&addressed, record)?])),
         }
     }
 
-    async fn give_up(&mut self, record: &Record, error: &StageError) -> Effects {
+    /// Writes the dead letter of a record, and then has the stage built anew, with its state.
+    async fn set_aside(&mut self, record: Record, error: StageError) -> Result<(), StreamError> {
+        self.send_all().await;
+        let letter = self.letter(&record, &error);
+        let written = self.outlet.deliver(|| Owner::Record(record.position()), vec![letter]).await;
+        if let Err(error) = written {
+            return Err(produce_failed(self.handle.stage(), 1, &error));
+        }
+        self.handle.complete(&record);
+        let (stage, place) = (self.handle.stage().to_owned(), record.place());
+        Err(StreamError::Stage { stage, place, code: error.code, reason: error.message })
+    }
+
+    fn letter(&self, record: &Record, error: &StageError) -> OutRecord {
         let topic = error.dead_letter_topic.clone().unwrap_or_else(|| self.config.system_dead_letters.clone());
-        let letter =
-            DeadLetter::new(record, self.handle.stage(), self.handle.group(), error.code, &error.message, now_millis())
-                .of_record(topic, record);
-        let mut records = vec![letter];
+        let (stage, group) = (self.handle.stage(), self.handle.group());
+        DeadLetter::new(record, stage, group, error.code, &error.message, now_millis()).of_record(topic, record)
+    }
+
+    async fn give_up(&mut self, record: &Record, error: &StageError) -> Effects {
+        let mut records = vec![self.letter(record, error)];
         records.extend(self.homes.given_up(record, error).await);
         Effects::of(records)
     }

@@ -14,6 +14,7 @@ use prunella_telemetry::emit;
 
 use super::{Command, MemberEvent};
 use crate::assignment::Assignment;
+use crate::chaos::{self, Point, Sabotage, sabotaged};
 use crate::error::StreamError;
 use crate::events::{ClientError, CommitDone, Lag, PartitionsAssigned, PartitionsRevoked};
 use crate::offsets::NextOffset;
@@ -165,6 +166,7 @@ impl MemberContext {
         }
         emit(PartitionsAssigned { stage: &self.stage, partitions, owned });
         self.tell(MemberEvent::Assigned(assigned));
+        chaos::at(&self.stage, Point::Assigned);
     }
 
     fn revoked(&self, consumer: &BaseConsumer<Self>, partitions: Vec<TopicPartition>) {
@@ -172,6 +174,7 @@ impl MemberContext {
             return;
         }
         let lost = consumer.assignment_lost();
+        chaos::at(&self.stage, Point::Revoked);
         let (released, release) = sync_channel(1);
         self.tell(MemberEvent::Revoked { partitions: partitions.clone(), released });
         // A lost partition has a new owner already: its work in flight is for nothing.
@@ -205,7 +208,11 @@ impl MemberContext {
     /// known, the whole member is built anew.
     fn release_transactions(&self, partitions: &[TopicPartition], lost: bool) -> Result<(), StreamError> {
         let Some(transactor) = &self.transactor else { return Ok(()) };
-        let failed = |reason: &str| StreamError::Group { stage: self.stage.clone(), reason: reason.to_owned() };
+        let failed = |reason: &str| {
+            // Before this callback returns: the client joins the group again after it.
+            transactor.give_up();
+            StreamError::Group { stage: self.stage.clone(), reason: reason.to_owned() }
+        };
         if lost {
             return Err(failed("its partitions went to others before it gave them up"));
         }
@@ -241,6 +248,10 @@ pub(super) fn commit(
     if commits.is_empty() {
         return;
     }
+    if sabotaged(Sabotage::SkipCommit) {
+        return;
+    }
+    chaos::at(stage, Point::Committing);
     let mut list = TopicPartitionList::new();
     for (partition, next) in commits {
         let offset = Offset::Offset(next.as_commit());

@@ -23,7 +23,9 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 pub(crate) use context::MemberContext;
 
 use crate::assignment::{Assignment, Limits};
+use crate::chaos::{self, Point};
 use crate::error::StreamError;
+use crate::memory::MemoryBudget;
 use crate::offsets::AssignmentEpoch;
 use crate::outlet::Outlet;
 use crate::output::Output;
@@ -35,7 +37,7 @@ use crate::sizes::RefusedSizes;
 use crate::transaction::TransactionalProducer;
 use crate::transactor::{Transactor, transactor};
 use context::{Inner, Requests};
-use poll::{PollLoop, subscribe};
+use poll::{PollLoop, Transactions, subscribe};
 
 /// Who joins which group.
 pub struct MemberConfig {
@@ -49,6 +51,7 @@ pub struct MemberConfig {
     pub notices_rewinds: bool,
     pub kafka: KafkaSettings,
     pub runtime: RuntimeSettings,
+    pub memory: MemoryBudget,
     pub writing: Writing,
 }
 
@@ -118,6 +121,7 @@ impl MemberHandle {
     }
 
     pub(crate) fn complete_at(&self, source: TopicPartition, epoch: AssignmentEpoch, offset: i64) {
+        chaos::at(&self.stage, Point::Delivered);
         self.command(Command::Complete { source, epoch, offset });
     }
 
@@ -178,10 +182,12 @@ impl Member {
             Writing::AtLeastOnce(output) => (Outlet::AtLeastOnce(output), None),
             Writing::ExactlyOnce { id, settings, refused } => {
                 let producer = TransactionalProducer::new(&config.kafka, &settings, &id, &config.stage)?;
-                let (handle, messages) = transactor(refused.clone());
-                (Outlet::ExactlyOnce(handle.clone()), Some((handle, messages, producer, settings, refused)))
+                let (handle, messages, state) = transactor(refused.clone());
+                (Outlet::ExactlyOnce(handle.clone()), Some((handle, messages, state, producer, settings, refused)))
             }
         };
+        let limits =
+            Limits { records: config.runtime.in_flight_records, bytes: config.runtime.in_flight_bytes.as_usize() };
         let context = MemberContext {
             stage: config.stage.clone(),
             restored_topics: config.restored_topics.clone(),
@@ -189,10 +195,7 @@ impl Member {
             events: event_sender,
             transactor: transactions.as_ref().map(|(handle, ..)| handle.clone()),
             inner: Mutex::new(Inner {
-                assignment: Assignment::new(Limits {
-                    records: config.runtime.in_flight_records,
-                    bytes: config.runtime.in_flight_bytes.as_usize(),
-                }),
+                assignment: Assignment::new(limits, &config.memory),
                 commands: command_receiver,
                 requests: Requests::default(),
                 rewinds: config.notices_rewinds.then(Rewinds::default),
@@ -203,10 +206,12 @@ impl Member {
         let consumer = Arc::new(consumer);
         let transactions = match transactions {
             None => None,
-            Some((transactor, messages, producer, settings, refused)) => {
-                let (consumer, member) = (consumer.clone(), handle.clone());
-                let thread = Transactor { messages, producer, consumer, member, settings, refused }.spawn();
-                Some((transactor, thread.map_err(thread_error)?))
+            Some((handle_of_it, messages, state, producer, settings, refused)) => {
+                let (consumer, member) = (Arc::downgrade(&consumer), handle.clone());
+                let timeout = settings.timeout.duration();
+                let transactor = Transactor { messages, producer, state, consumer, member, settings, refused };
+                let thread = transactor.spawn().map_err(thread_error)?;
+                Some(Transactions { transactor: handle_of_it, thread, timeout })
             }
         };
         let commit_interval = config.runtime.commit_interval.duration();

@@ -14,6 +14,7 @@ use prunella_telemetry::emit;
 use super::MemberEvent;
 use super::context::{MemberContext, Requests, commit};
 use crate::assignment::Flow;
+use crate::chaos::{self, Point, Sabotage, sabotaged};
 use crate::error::StreamError;
 use crate::events::{ClientError, Load};
 use crate::record::{Record, TopicPartition};
@@ -34,10 +35,48 @@ pub(super) fn subscribe(consumer: &BaseConsumer<MemberContext>, topics: &[String
     consumer.subscribe(&topics)
 }
 
+/// A transaction that takes this many times its timeout will not end: Kafka has aborted it long ago.
+const HOPELESS_AFTER_TIMEOUTS: u32 = 3;
+const LOOK: Duration = Duration::from_millis(20);
+
+/// The transactions of an exactly-once member, made by a thread of their own.
+pub(super) struct Transactions {
+    pub(super) transactor: TransactorHandle,
+    pub(super) thread: JoinHandle<()>,
+    pub(super) timeout: Duration,
+}
+
+impl Transactions {
+    /// Why this member has to be given up, if it has.
+    fn failure(&self, stage: &str) -> Option<StreamError> {
+        let busy = self.transactor.busy();
+        (busy > self.timeout * HOPELESS_AFTER_TIMEOUTS).then(|| StreamError::Transaction {
+            stage: stage.to_owned(),
+            reason: format!("no answer from Kafka for {} s", busy.as_secs()),
+        })
+    }
+
+    /// Waits for the thread, but not for ever: calls of the client may wait for a broker that never answers. A
+    /// thread left behind has been given up, or ends what its successor fences off; it ends when its call does.
+    fn end(self, stage: &str) {
+        self.transactor.stop();
+        let deadline = Instant::now() + self.timeout;
+        while !self.thread.is_finished() {
+            if Instant::now() > deadline {
+                return tracing::warn!(stage, "a transaction does not end and is left to its successor");
+            }
+            std::thread::sleep(LOOK);
+        }
+        if self.thread.join().is_err() {
+            tracing::error!(stage, "the transaction thread panicked");
+        }
+    }
+}
+
 pub(super) struct PollLoop {
     consumer: Arc<BaseConsumer<MemberContext>>,
     /// Of an exactly-once member.
-    transactions: Option<(TransactorHandle, JoinHandle<()>)>,
+    transactions: Option<Transactions>,
     commit_interval: Duration,
     last_commit: Instant,
     topics: HashMap<String, Arc<str>>,
@@ -47,7 +86,7 @@ impl PollLoop {
     pub(super) fn new(
         consumer: Arc<BaseConsumer<MemberContext>>,
         commit_interval: Duration,
-        transactions: Option<(TransactorHandle, JoinHandle<()>)>,
+        transactions: Option<Transactions>,
     ) -> Self {
         Self { consumer, transactions, commit_interval, last_commit: Instant::now(), topics: HashMap::new() }
     }
@@ -58,15 +97,15 @@ impl PollLoop {
             self.drain();
         }
         if let Some(error) = failure {
+            if let Some(transactions) = &self.transactions {
+                transactions.transactor.give_up();
+            }
             self.consumer.context().inner().requests.failed = true;
             self.consumer.context().tell(MemberEvent::Failed(error));
         }
         // The consumer must be dropped here, on the thread that answers its rebalances.
-        if let Some((transactor, thread)) = self.transactions.take() {
-            transactor.stop();
-            if thread.join().is_err() {
-                tracing::error!(stage = %self.consumer.context().stage, "the transaction thread panicked");
-            }
+        if let Some(transactions) = self.transactions.take() {
+            transactions.end(&self.consumer.context().stage);
         }
     }
 
@@ -76,6 +115,10 @@ impl PollLoop {
             let requests = self.take_requests();
             if requests.failure.is_some() {
                 return requests.failure;
+            }
+            let stuck = |transactions: &Transactions| transactions.failure(&self.consumer.context().stage);
+            if let Some(failure) = self.transactions.as_ref().and_then(stuck) {
+                return Some(failure);
             }
             if requests.stop {
                 return None;
@@ -149,6 +192,9 @@ impl PollLoop {
                     let (sequence, flow) = inner.assignment.taken(&source, record.offset, record.size());
                     record.sequence = sequence;
                     record.replay = inner.rewinds.as_ref().and_then(|it| it.generation(&record.source, record.offset));
+                    if sabotaged(Sabotage::CommitEarly) {
+                        inner.assignment.completed(&source, epoch, record.offset);
+                    }
                     drop(inner);
                     context.tell(MemberEvent::Record(record));
                     if flow == Flow::Hold {
@@ -203,11 +249,13 @@ impl PollLoop {
     /// revocations find nothing in flight.
     fn drain(&self) {
         let context = self.consumer.context();
+        chaos::at(&context.stage, Point::Draining);
         let undone = context.drain(None);
         if context.transactor.is_none() {
             let commits = context.inner().assignment.take_commits(None);
             commit(&self.consumer, &context.stage, &commits, CommitMode::Sync);
         }
+        chaos::at(&context.stage, Point::Leaving);
         tracing::info!(stage = %context.stage, undone, "stage stopped");
     }
 }

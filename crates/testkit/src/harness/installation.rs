@@ -33,10 +33,18 @@ impl Installation {
     /// # Panics
     /// When its files cannot be written.
     pub fn on(broker: &Broker, binary: &str, changes: &Value) -> Self {
+        Self::at(&broker.bootstrap_servers(), broker.client(), binary, changes)
+    }
+
+    /// On whatever Kafka there is; tests look at it with `client`.
+    ///
+    /// # Panics
+    /// When its files cannot be written.
+    pub fn at(bootstrap_servers: &str, client: Kafka, binary: &str, changes: &Value) -> Self {
         let directory = tempfile::Builder::new().prefix("prunella-test-").tempdir().expect("a directory");
         let prefix = format!("t{}.", &uuid::Uuid::new_v4().simple().to_string()[..10]);
         let mut config = json!({
-            "kafka": { "brokers": broker.bootstrap_servers() },
+            "kafka": { "brokers": bootstrap_servers },
             "topics": { "prefix": prefix, "home-partitions": 4, "partitions": 3 },
             "gateway": { "listen": "127.0.0.1:0" },
             "telemetry": { "listen": "127.0.0.1:0" },
@@ -46,7 +54,7 @@ impl Installation {
             binary: binary.into(),
             directory,
             prefix,
-            kafka: broker.client(),
+            kafka: client,
             environment: Vec::new(),
             starts: AtomicU32::new(0),
         };
@@ -124,9 +132,14 @@ impl Installation {
 
     /// As [`Installation::serve`], with variables in the environment of this process alone.
     pub fn serve_with(&self, services: &[&str], environment: &[(&str, String)]) -> Prunella {
+        self.launch(services, environment).once_ready("serving")
+    }
+
+    /// As [`Installation::serve_with`], without waiting: for whoever expects it to end at any moment.
+    pub fn launch(&self, services: &[&str], environment: &[(&str, String)]) -> Prunella {
         let mut command = self.command(&[&["serve"], services].concat());
         command.envs(environment.iter().map(|(name, value)| (name, value)));
-        Prunella::start(command, self.next_log()).once_ready("serving")
+        Prunella::start(command, self.next_log())
     }
 
     fn next_log(&self) -> PathBuf {

@@ -4,17 +4,21 @@
 
 mod answer;
 mod broker;
+mod cluster;
 mod document_server;
 mod installation;
 mod process;
+mod proxy;
 mod reaper;
 mod records;
 mod wait;
 
 pub use answer::Answer;
 pub use broker::{Broker, broker};
+pub use cluster::Cluster;
 pub use document_server::DocumentServer;
 pub use installation::Installation;
 pub use process::Prunella;
+pub use proxy::Proxy;
 pub use records::{Kafka, ReadRecord};
 pub use wait::{block_on, wait_until};

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use super::reaper;
 use super::wait::wait_until;
 
@@ -57,6 +59,25 @@ impl Prunella {
         status
     }
 
+    /// Stops all its threads, until [`Prunella::thaw`].
+    pub fn freeze(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    pub fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    /// SIGTERM, without waiting for what comes of it.
+    pub fn ask_to_end(&self) {
+        self.signal(Signal::TERM);
+    }
+
+    fn signal(&self, signal: Signal) {
+        // A child of ours that was not reaped: the number is still its own.
+        kill_process(Pid::from_child(&self.child), signal).expect("a child of ours");
+    }
+
     /// `kill -9`.
     pub fn kill(mut self) {
         self.kill_at_once().expect("killed");
@@ -78,9 +99,7 @@ impl Prunella {
     /// When it has not ended within `patience`.
     pub fn terminate(mut self, patience: Duration) -> (ExitStatus, Duration) {
         let began = Instant::now();
-        let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-TERM", &pid]).status().expect("kill starts");
-        assert!(sent.success(), "process {pid} could not be signalled");
+        self.ask_to_end();
         let status = wait_until(patience, "prunella ends after SIGTERM", || self.try_wait());
         (status, began.elapsed())
     }

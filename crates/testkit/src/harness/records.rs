@@ -160,14 +160,17 @@ impl Kafka {
     }
 
     fn producer(&self) -> &FutureProducer {
-        self.producer.get_or_init(|| self.config.create().expect("a producer"))
+        let create = || self.config.clone().set("enable.idempotence", "true").create().expect("a producer");
+        self.producer.get_or_init(create)
     }
 
     /// # Panics
     /// When there is such a topic already.
     pub fn create_topic(&self, topic: &str, partitions: i32) {
         let admin: AdminClient<DefaultClientContext> = self.config.create().expect("an admin client");
-        let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
+        let brokers = self.consumer().fetch_metadata(None, PATIENCE).expect("metadata").brokers().len();
+        let copies = if brokers < 3 { 1 } else { 3 };
+        let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(copies));
         let created = block_on(admin.create_topics([&new], &AdminOptions::new())).expect("an answer");
         created[0].as_ref().expect("created");
         wait_until(PATIENCE, "the topic has a leader", || {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use prunella_model::{BatchNumber, RunId, WorkflowName, WorkflowVersion, WorkspaceName};
+use prunella_model::{BatchNumber, RunId, StepId, WorkflowName, WorkflowVersion, WorkspaceName};
 
 use super::{ErrorInfo, StepRef, TriggerOrigin};
 use crate::Payload;
@@ -78,5 +78,18 @@ pub struct StepSkipped {
 pub struct CancelNotice {
     pub run: RunId,
     pub workspace: WorkspaceName,
+    pub at: i64,
+}
+
+/// A step extracts nothing until then, or goes on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepPause {
+    pub workspace: WorkspaceName,
+    pub workflow: WorkflowName,
+    pub version: WorkflowVersion,
+    pub step: StepId,
+    /// 0: it goes on.
+    pub until: i64,
+    pub reason: String,
     pub at: i64,
 }

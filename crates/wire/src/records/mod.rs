@@ -1,6 +1,7 @@
 //! Control records: one struct per file in `schemas/`. Times are milliseconds since the epoch, UTC.
 
 mod commands;
+mod healing;
 mod log;
 mod operations;
 mod stage;
@@ -15,8 +16,11 @@ use prunella_model::{
 
 use crate::schema::control_records;
 
-pub use commands::{BatchResult, CancelNotice, CancelRun, ExtractionEnded, StartRun, StepFailed, StepSkipped};
-pub use log::{AuditEvent, RunEvent};
+pub use commands::{
+    BatchResult, CancelNotice, CancelRun, ExtractionEnded, StartRun, StepFailed, StepPause, StepSkipped,
+};
+pub use healing::{HealOutcome, MappingActive, MappingCommand, MappingSample, MappingVersion, ParkedBatch};
+pub use log::{AuditEvent, LlmCall, RunEvent};
 pub use operations::{LetterAction, LetterMark, ReplayPartition, ReplayProgress};
 pub use stage::{ExtractRequest, RunContext, StageBatch, StageItem, StepOutputs};
 pub use state::{BatchRange, Dispatch, Extraction, RunInput, RunState, RunStatus, StepOutput, StepState, StepStatus};
@@ -32,6 +36,13 @@ control_records! {
     ExtractionEnded => "extraction_ended",
     LetterMark => "letter_mark",
     ReplayProgress => "replay_progress",
+    HealOutcome => "heal_outcome",
+    MappingActive => "mapping_active",
+    MappingCommand => "mapping_command",
+    MappingSample => "mapping_sample",
+    MappingVersion => "mapping_version",
+    ParkedBatch => "parked_batch",
+    LlmCall => "llm_call",
     RunEvent => "run_event",
     RunInput => "run_input",
     RunState => "run_state",
@@ -39,6 +50,7 @@ control_records! {
     StartRun => "start_run",
     StepFailed => "step_failed",
     StepOutput => "step_output",
+    StepPause => "step_pause",
     StepSkipped => "step_skipped",
     StepState => "step_state",
     WorkflowLive => "workflow_live",

@@ -120,7 +120,8 @@ impl RunHome {
         let (Some(pure_steps), Some(plan)) = (&self.pure_steps, plan) else { return records };
         let origin = run.origin_record();
         loop {
-            let requests = actions.take_requests(|step| plan.step(step).is_some_and(|step| step.pure));
+            let requests =
+                actions.take_requests(|at| plan.step(&at.step).is_some_and(|step| step.pure) && pure_steps.takes(at));
             if requests.is_empty() {
                 return records;
             }
@@ -254,7 +255,7 @@ fn split_key(key: &[u8]) -> Option<(RunId, &str)> {
 impl Home for RunHome {
     type Command = Command;
 
-    async fn apply(&mut self, key: &Bytes, value: Option<Bytes>) -> Result<(), String> {
+    async fn apply(&mut self, _: usize, key: &Bytes, value: Option<Bytes>) -> Result<(), String> {
         let (run, suffix) = split_key(key).ok_or("the key does not start with a run id")?;
         let packed = self.restoring.entry(run.clone()).or_default();
         match value {

@@ -1,7 +1,9 @@
 use std::collections::HashSet;
 
 use prunella_model::{Attempt, BatchNumber, RunId, StepId};
-use prunella_wire::records::{CancelNotice, ErrorInfo, ExtractRequest, RunInput, RunState, StepOutput, StepState};
+use prunella_wire::records::{
+    CancelNotice, ErrorInfo, ExtractRequest, RunInput, RunState, StepOutput, StepRef, StepState,
+};
 
 use super::run::Run;
 
@@ -114,8 +116,8 @@ impl Actions {
     }
 
     /// Takes the requests for steps that `wanted` picks.
-    pub fn take_requests(&mut self, wanted: impl Fn(&StepId) -> bool) -> Vec<ExtractRequest> {
-        let is_taken = |action: &mut Action| matches!(action, Action::Request(request) if wanted(&request.at.step));
+    pub fn take_requests(&mut self, wanted: impl Fn(&StepRef) -> bool) -> Vec<ExtractRequest> {
+        let is_taken = |action: &mut Action| matches!(action, Action::Request(request) if wanted(&request.at));
         let taken = self.0.extract_if(.., is_taken);
         taken.filter_map(|action| if let Action::Request(request) = action { Some(request) } else { None }).collect()
     }

@@ -320,7 +320,7 @@ fn a_run_that_is_over_at_once_is_one_record_and_one_event() {
     let mut actions = Actions::default();
     let mut run = on_start(start(), &plan, None, 0, &mut actions);
     for id in ["a", "b", "c"] {
-        let asked = actions.take_requests(|step| step.as_str() == id);
+        let asked = actions.take_requests(|at| at.step.as_str() == id);
         assert_eq!(asked.len(), 1, "{id} is handed out once");
         on_batch_result(&mut run, &plan, batch(id, 0), 1, &mut actions);
         on_extraction_ended(&mut run, &plan, ended(id, 1), 1, &mut actions);

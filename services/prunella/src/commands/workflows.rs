@@ -5,12 +5,16 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use prunella_catalog::{Catalog, Definition, WorkflowHistory};
-use prunella_model::{Code, Kind, WorkflowName, WorkflowVersion};
+use prunella_model::{Code, Kind, StepId, WorkflowName, WorkflowVersion};
+use prunella_platform::pause_record;
+use prunella_stream::Output;
+use prunella_stream::homes::now_millis;
 use prunella_topology::Topology;
+use prunella_wire::records::StepPause;
 
 use crate::cli::WorkflowsCommand;
 use crate::commands::Context;
-use crate::commands::apply::catalog_writer;
+use crate::commands::apply::{actor, catalog_writer};
 use crate::definitions;
 use crate::failure::{Exit, Failure};
 use crate::print::{table, time};
@@ -29,9 +33,48 @@ pub async fn run(context: &Context, command: WorkflowsCommand) -> Result<ExitCod
     stop.cancel();
     match command {
         WorkflowsCommand::Show { workflow, version } => show(context, &topology, &catalog, &workflow, version)?,
+        WorkflowsCommand::Resume { workflow, step, version } => {
+            resume(context, &topology, &catalog, workflow, step, version).await?;
+        }
         WorkflowsCommand::List | WorkflowsCommand::Rollback { .. } => list(context, &catalog),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Tells every process; those that the step is not paused in have nothing to do.
+async fn resume(
+    context: &Context,
+    topology: &Topology,
+    catalog: &Catalog,
+    workflow: WorkflowName,
+    step: StepId,
+    version: Option<WorkflowVersion>,
+) -> Result<(), Failure> {
+    let known = catalog.workflow(&context.workspace, &workflow);
+    let Some(version) = version.or_else(|| known.as_ref().and_then(live_of)) else {
+        return Err(Failure::new(Code::WorkflowUnknown, format!("workflow {workflow} has no live version")));
+    };
+    let (codec, control) = (codec(&context.config, topology).await?, topology.topics().stage_control());
+    let pause = StepPause {
+        workspace: context.workspace.clone(),
+        workflow,
+        version,
+        step,
+        until: 0,
+        reason: format!("{} says so", actor()),
+        at: now_millis(),
+    };
+    let record = pause_record(&codec, &control, &pause)?;
+    Output::new(&context.config.kafka, "prunella-cli")?.deliver(vec![record]).await?;
+    if context.json {
+        println!(
+            "{}",
+            json!({ "workflow": pause.workflow, "version": version, "step": pause.step, "resume": "requested" })
+        );
+    } else {
+        println!("step {} of {}@{version} goes on", pause.step, pause.workflow);
+    }
+    Ok(())
 }
 
 fn live_of(known: &WorkflowHistory) -> Option<WorkflowVersion> {

@@ -8,7 +8,7 @@ use prunella_testkit::harness::{block_on, wait_until};
 use prunella_testkit::source::{BadDay, HostileServer, Hostility, ShopConfig};
 use serde_json::{Value, json};
 
-use crate::support::{assert_status, install, install_with, open_shop, orders_workflow};
+use crate::support::{assert_status, install, install_with, memory_mib, open_shop, orders_workflow};
 
 fn fetching(name: &str, items: &str) -> String {
     format!(
@@ -92,15 +92,8 @@ fn every_hostile_source_ends_its_run_with_a_code() {
     wait_until(Duration::from_secs(10), "all connections are closed", || {
         (server.open_connections() == 0).then_some(())
     });
-    let peak = peak_memory_mib(running.pid());
+    let peak = memory_mib(running.pid(), "VmHWM:");
     assert!(peak < 700, "{peak} MiB at the peak");
-}
-
-/// The most memory that the process ever had, from the kernel.
-fn peak_memory_mib(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("its status");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
-    line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") / 1024
 }
 
 #[test]
@@ -168,7 +161,7 @@ fn mappings_that_never_end_or_grow_for_ever_cost_one_item_each() {
     let expected =
         [("dive", "PRN-0512"), ("grow", "PRN-0513"), ("many", "PRN-0514"), ("spin", "PRN-0511"), ("throw", "PRN-0503")];
     assert_eq!(codes, expected.map(|(kind, code)| (kind.to_owned(), code.to_owned())).into());
-    let peak = peak_memory_mib(running.pid());
+    let peak = memory_mib(running.pid(), "VmHWM:");
     assert!(peak < 700, "{peak} MiB at the peak");
 }
 

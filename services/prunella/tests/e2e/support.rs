@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use prunella_testkit::harness::{Installation, ReadRecord, block_on};
+use prunella_testkit::harness::{Installation, Prunella, ReadRecord, block_on};
 use prunella_testkit::source::{Shop, ShopConfig, ShopHandle, customer, is_bad, order};
 use serde_json::{Value, json};
 
@@ -18,6 +18,24 @@ pub(crate) fn install_with(changes: &Value) -> Installation {
 
 pub(crate) fn open_shop(config: ShopConfig) -> ShopHandle {
     block_on(Shop::start(config)).expect("a shop")
+}
+
+/// A metric of a process with a gateway, over all its labels. `name` may go on with the first of them.
+pub(crate) fn metric(process: &Prunella, name: &str) -> f64 {
+    let log = process.log();
+    let listens = log.lines().find_map(|line| line.split_once("http api listens address=")).expect("it listens");
+    let address = listens.1.split(' ').next().unwrap_or_default();
+    let text = async { reqwest::get(format!("http://{address}/metrics")).await?.text().await };
+    let text = block_on(text).expect("metrics");
+    let lines = text.lines().filter(|line| line.starts_with(name));
+    lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+}
+
+/// Memory of a process as the kernel counts it: `VmRSS:` now, `VmHWM:` at its peak.
+pub(crate) fn memory_mib(pid: u32, what: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("its status");
+    let line = status.lines().find_map(|line| line.strip_prefix(what)).expect("a line");
+    line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") / 1024
 }
 
 /// A workflow that reads the orders of a shop, one record each. `extract` is the extractor's part of the step.
