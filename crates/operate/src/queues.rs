@@ -45,6 +45,7 @@ pub fn queues(desk: &Desk) -> Vec<Queue> {
         service("extractor", vec![topics.stage_extract()]),
         service("transformer", vec![topics.stage_transform()]),
         service("validator", vec![topics.stage_validate()]),
+        service("healer", vec![topics.stage_heal()]),
     ];
     all.append(&mut streams);
     all

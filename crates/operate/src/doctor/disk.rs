@@ -20,7 +20,7 @@ fn judge(directory: &Path, free: u64) -> Finding {
     let next = "make room, or shorten retentions (topics.overrides): a full disk stops the local Kafka (docs/errors/PRN-0218.md)";
     match free {
         ..VERY_LITTLE => Finding::wrong("disk", detail, next),
-        ..LITTLE => Finding::warn("disk", detail, next),
+        VERY_LITTLE..LITTLE => Finding::warn("disk", detail, next),
         _ => Finding::ok("disk", detail),
     }
 }

@@ -3,6 +3,7 @@
 mod clocks;
 mod disk;
 mod finding;
+mod guard;
 mod lag;
 mod readers;
 mod schemas;
@@ -48,6 +49,7 @@ pub async fn examine(desk: &Desk, offsets: &Offsets, apart: Duration) -> Result<
     let mut findings = vec![lag::growing(&seen, apart), lag::stuck(&seen, apart)];
     findings.push(readers::readers(offsets, &seen).await?);
     findings.push(clocks::clocks(desk, offsets).await?);
+    findings.push(guard::guard(desk, offsets).await?);
     findings.push(schemas::schemas(desk, offsets).await?);
     Ok(findings)
 }

@@ -4,11 +4,14 @@
 //! the mark that says so are one transaction. A command that is killed has done both or neither, and given again it finds
 //! the marks. Two commands at a time cannot be: the later one fences the earlier one off.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use prunella_stream::homes::now_millis;
 use prunella_stream::{OutRecord, SoleWriter, StreamError};
 use prunella_wire::records::{LetterAction, LetterMark};
 
-use super::letter::Letter;
+use super::letter::{Letter, LetterPlace};
 use super::redrive::WayBack;
 use crate::desk::Desk;
 use crate::error::OperateError;
@@ -42,6 +45,8 @@ pub struct Deciding<'a> {
     writer: SoleWriter,
     ledger: Ledger,
     way_back: WayBack<'a>,
+    /// Removes marks of letters that Kafka has removed; written with the first decision.
+    outdated: Vec<OutRecord>,
 }
 
 impl<'a> Deciding<'a> {
@@ -52,7 +57,8 @@ impl<'a> Deciding<'a> {
     pub async fn begin(desk: &'a Desk, offsets: &'a Offsets) -> Result<Self, OperateError> {
         let writer = desk.writer("operations").await?;
         let ledger = Ledger::read(desk).await?;
-        Ok(Self { desk, writer, ledger, way_back: WayBack::new(desk, offsets) })
+        let outdated = outdated(desk, offsets, &ledger).await?;
+        Ok(Self { desk, writer, ledger, way_back: WayBack::new(desk, offsets), outdated })
     }
 
     pub fn ledger(&self) -> &Ledger {
@@ -169,6 +175,7 @@ impl<'a> Deciding<'a> {
         let topic = first.rsplitn(3, '/').last().unwrap_or_default().to_owned();
         let detail = serde_json::json!({ "letters": places, "reason": reason }).to_string();
         records.push(self.desk.audit(action, &topic, &detail)?);
+        records.append(&mut self.outdated);
         self.writer.commit(records).await.map_err(|error| match error {
             StreamError::Fenced { .. } => OperateError::Refused(
                 "another command has taken over; what this one reported is done, the rest is not: give it again"
@@ -177,4 +184,19 @@ impl<'a> Deciding<'a> {
             other => other.into(),
         })
     }
+}
+
+/// Tombstones for the marks of letters that stand nowhere any more.
+async fn outdated(desk: &Desk, offsets: &Offsets, ledger: &Ledger) -> Result<Vec<OutRecord>, OperateError> {
+    let topics: BTreeSet<&str> = ledger.marks.keys().map(|place| place.topic.as_str()).collect();
+    let state: Arc<str> = desk.topics.state_operations().into();
+    let mut tombstones = Vec::new();
+    for topic in topics {
+        let Some(bounds) = offsets.bounds(topic).await? else { continue };
+        let is_gone =
+            |place: &LetterPlace| bounds.get(&place.partition).is_some_and(|bounds| place.offset < bounds.first);
+        let gone = ledger.marks.keys().filter(|place| place.topic == topic && is_gone(place));
+        tombstones.extend(gone.map(|place| OutRecord::tombstone(state.clone(), letter_key(place))));
+    }
+    Ok(tombstones)
 }

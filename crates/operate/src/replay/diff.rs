@@ -41,7 +41,7 @@ pub enum Outcome {
     Changed {
         /// Of JSON values; empty when the values are none.
         fields: Vec<FieldChange>,
-        key: bool,
+        other_key: bool,
     },
     /// There was an output and there would be none.
     NowRefused {
@@ -67,7 +67,7 @@ pub fn compare(before: &Result<Mapped, Refusal>, after: &Result<Mapped, Refusal>
 fn compare_mapped(before: &Mapped, after: &Mapped) -> Outcome {
     let key = before.key != after.key;
     if before.value == after.value {
-        return if key { Outcome::Changed { fields: Vec::new(), key } } else { Outcome::Same };
+        return if key { Outcome::Changed { fields: Vec::new(), other_key: key } } else { Outcome::Same };
     }
     let json = |value: &Option<bytes::Bytes>| {
         value.as_ref().map(|value| serde_json::from_slice::<Value>(value)).transpose().ok()
@@ -84,7 +84,7 @@ fn compare_mapped(before: &Mapped, after: &Mapped) -> Outcome {
         }
         _ => Vec::new(),
     };
-    Outcome::Changed { fields, key }
+    Outcome::Changed { fields, other_key: key }
 }
 
 /// Notes where `after` differs from `before`, by JSON pointer, as deep as both have the same shape.
@@ -156,9 +156,9 @@ impl Summary {
             Outcome::NowRefused { .. } => self.now_refused += 1,
             Outcome::NowTaken => self.now_taken += 1,
             Outcome::StillRefused => self.still_refused += 1,
-            Outcome::Changed { fields, key } => {
+            Outcome::Changed { fields, other_key } => {
                 self.changed += 1;
-                self.keys += u64::from(*key);
+                self.keys += u64::from(*other_key);
                 let named: BTreeSet<String> =
                     fields.iter().map(|field| format!("{} {}", field.kind(), general(field.pointer()))).collect();
                 for name in named {
@@ -196,7 +196,7 @@ mod tests {
         let after =
             mapped(&json!({ "id": 2, "new": null, "lines": [{ "n": 1 }, { "n": 3 }, 4], "same": [1, { "a/b": 2 }] }));
         let outcome = compare(&before, &after);
-        let Outcome::Changed { fields, key: false } = &outcome else { panic!("{outcome:?}") };
+        let Outcome::Changed { fields, other_key: false } = &outcome else { panic!("{outcome:?}") };
         let named: Vec<String> = fields.iter().map(|field| format!("{} {}", field.kind(), field.pointer())).collect();
         assert_eq!(named, ["removed /gone", "changed /id", "changed /lines/1/n", "added /lines/2", "added /new"]);
         let mut summary = Summary::default();
@@ -213,7 +213,7 @@ mod tests {
         assert_eq!(compare(&refused, &text("1")), Outcome::NowTaken);
         assert_eq!(compare(&refused, &refused), Outcome::StillRefused);
         let keyed = Ok(Mapped { key: Some(Bytes::from_static(b"k")), value: Some(Bytes::from_static(b"1")) });
-        assert_eq!(compare(&text("1"), &keyed), Outcome::Changed { fields: Vec::new(), key: true });
+        assert_eq!(compare(&text("1"), &keyed), Outcome::Changed { fields: Vec::new(), other_key: true });
         let gone = Ok(Mapped { key: None, value: None });
         assert!(matches!(compare(&text("1"), &gone), Outcome::Changed { .. }));
     }

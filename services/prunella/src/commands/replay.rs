@@ -151,8 +151,8 @@ fn print_difference(difference: &Difference) {
     let key = difference.key.as_deref().unwrap_or("");
     println!("[{}]@{} {key}", difference.partition, difference.offset);
     match &difference.outcome {
-        Outcome::Changed { fields, key } => {
-            if *key {
+        Outcome::Changed { fields, other_key } => {
+            if *other_key {
                 println!("    another key");
             }
             for field in fields {

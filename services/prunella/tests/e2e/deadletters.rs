@@ -5,7 +5,7 @@ use std::time::Duration;
 use prunella_testkit::harness::{Answer, Installation, wait_until};
 use serde_json::{Value, json};
 
-use crate::support::{assert_status, install, install_with};
+use crate::support::{assert_status, install, install_with, is_fused};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -20,6 +20,12 @@ fn lines(answer: &Answer) -> Vec<Value> {
 
 fn total(answer: &Answer) -> Value {
     lines(answer).pop().expect("a total")["total"].clone()
+}
+
+/// A part of a sum of an audit.
+fn part(audit: &Value, account: usize, name: &str) -> u64 {
+    let parts = audit["accounts"][account]["parts"].as_array().expect("parts");
+    parts.iter().find(|part| part["name"] == name).map_or(0, |part| part["count"].as_u64().expect("a count"))
 }
 
 fn wait_for_letters(installation: &Installation, topic: &str, count: i64) {
@@ -104,6 +110,11 @@ fn items_go_back_to_the_mapping_that_takes_them_and_once() {
         assert!(of.starts_with(&installation.topic("deadletter.default.prices/")) && of.contains("PRN-0"), "{of}");
         assert_eq!(output.json()["unit"], "EUR", "the mapping reads the trigger");
     }
+    let audit = installation.cli(&["audit", "prices"]).exits_with(0).json();
+    assert_eq!(audit["adds_up"], true, "{audit:#}");
+    assert_eq!(part(&audit, 0, "runs"), 1);
+    assert_eq!((part(&audit, 1, "out"), part(&audit, 1, "redriven"), part(&audit, 1, "dead")), (5, 5, 0), "{audit:#}");
+    assert_eq!(part(&audit, 2, "out"), 5);
     // The run has ended, and stays as it was.
     assert_eq!(installation.show(report["run"].as_str().expect("an id"))["valid"], 5);
     assert_eq!(totals(&installation, "prices")["total"], 0);
@@ -146,6 +157,9 @@ fn what_fails_again_is_a_new_letter_with_its_history_and_what_is_discarded_stays
     assert_eq!((&shown["state"], &shown["decision"]["reason"]), (&json!("discarded"), &json!("a test order")));
     assert!(shown["decision"]["actor"].is_string() && shown["decision"]["at"].is_i64(), "{shown:#}");
     installation.cli(&["deadletters", "show", "prices/0/999"]).exits_with(5);
+    let audit = installation.cli(&["audit", "prices"]).exits_with(0).json();
+    assert_eq!((part(&audit, 1, "discarded"), part(&audit, 1, "out")), (1, 0), "{audit:#}");
+    assert_eq!(part(&audit, 2, "dead again"), 2, "{audit:#}");
 }
 
 #[test]
@@ -187,6 +201,10 @@ fn a_trigger_goes_back_to_its_topic_and_is_one_run() {
     let report = installation.run_to_end("prices", &json!({ "list": [] }));
     assert_status(&report, "succeeded");
     assert_eq!(installation.cli(&["runs", "list"]).exits_with(0).json()["total"], 2, "{run} and that one");
+    let audit = installation.cli(&["audit", "prices"]).exits_with(0).json();
+    let found = ["runs", "redriven", "dead", "duplicates"].map(|name| part(&audit, 0, name));
+    assert_eq!(found, [2, 2, 1, 1], "{audit:#}");
+    assert_eq!((part(&audit, 2, "runs"), part(&audit, 2, "dead again")), (1, 1), "{audit:#}");
 }
 
 #[test]
@@ -220,6 +238,8 @@ fn a_record_goes_through_its_stream_again() {
     assert_eq!(again.header("prunella-source"), Some(format!("{input}/1/1").as_str()));
     assert_eq!(again.header("prunella-stream"), Some("default/orders@2"));
     assert!(again.header("prunella-dead-code").is_none());
+    let audit = installation.cli(&["audit", "orders"]).exits_with(0).json();
+    assert_eq!((part(&audit, 0, "out"), part(&audit, 0, "redriven")), (1, 1), "{audit:#}");
     // Nobody else's topic was written to.
     assert_eq!(installation.kafka().count(&input), 2);
 }
@@ -249,4 +269,45 @@ fn garbage_of_nobody_is_listed_and_discarded() {
     let arguments = ["deadletters", "discard", "--all-of", "_system", "--reason", "garbage"];
     assert_eq!(total(&installation.cli(&arguments).exits_with(0))["discarded"], 1);
     installation.cli(&["deadletters", "list", "nobody"]).exits_with(5);
+}
+
+#[test]
+fn a_whole_batch_goes_back_to_its_stage_when_its_payloads_are_there_again() {
+    if is_fused() {
+        return;
+    }
+    let installation = install_with(&json!({ "claims": { "threshold": "1KiB" }, "runtime": { "attempts": 2 } }));
+    installation.cli(&["topics", "apply"]).exits_with(0);
+    installation.apply(&prices("cents / 100", 50));
+    let listen = |port: &str| [("PRUNELLA__TELEMETRY__LISTEN", format!("127.0.0.1:{port}"))];
+    let _first = installation.serve_with(&["orchestrator", "extractor"], &listen("0"));
+    let list = json!([{ "n": 1, "cents": 100, "note": "x".repeat(5000) }, { "n": 2, "cents": 200 }]);
+    let run = installation.start_run("prices", &json!({ "unit": "EUR", "list": list }));
+    wait_until(PATIENCE, "the batch waits", || (installation.count("stage.transform") >= 1).then_some(()));
+    let claims = installation.directory().join("data/claims");
+    let away = installation.directory().join("data/away");
+    std::fs::rename(&claims, &away).expect("taken away");
+    let _second = installation.serve_with(&["transformer", "validator"], &listen("0"));
+    wait_for_letters(&installation, "deadletter.default.prices", 1);
+    assert_status(&installation.wait_for_end(&run, PATIENCE), "failed");
+    let letter = totals(&installation, "prices")["letters"][0].clone();
+    assert_eq!((&letter["code"], &letter["item"]), (&json!("PRN-0304"), &Value::Null), "{letter:#}");
+
+    std::fs::remove_dir_all(&claims).expect("an empty directory");
+    std::fs::rename(&away, &claims).expect("put back");
+    assert_eq!(
+        total(&installation.cli(&["deadletters", "redrive", "--all-of", "prices"]).exits_with(0))["redriven"],
+        1
+    );
+    let outputs = wait_until(PATIENCE, "the items of the batch", || {
+        let outputs = installation.read("output.default.prices");
+        (outputs.len() >= 2).then_some(outputs)
+    });
+    assert!(
+        outputs.iter().all(|output| output.json()["unit"] == "EUR" && output.header("prunella-redrive-of").is_some())
+    );
+    // The run had failed and stays so; the audit knows what came of its letter.
+    assert_status(&installation.show(&run), "failed");
+    let audit = installation.cli(&["audit", "prices"]).exits_with(0).json();
+    assert_eq!(part(&audit, 2, "sent"), 1, "{audit:#}");
 }

@@ -12,6 +12,7 @@ mod hostile;
 mod hostile_topics;
 mod kills;
 mod main_path;
+mod operator;
 mod overload;
 mod real_data;
 mod registry;
