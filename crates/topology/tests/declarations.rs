@@ -40,7 +40,8 @@ fn every_value_has_its_schema() {
 
 #[test]
 fn every_topic_has_a_writer_and_a_reader_we_know() {
-    let known = ["cli", "extractor", "gateway", "orchestrator", "streams", "transformer", "users", "validator"];
+    let known =
+        ["cli", "extractor", "gateway", "orchestrator", "streams", "transformer", "users", "healer", "validator"];
     for (kind, declaration) in Catalogue::embedded().expect("valid").iter() {
         for side in [&declaration.writers, &declaration.readers] {
             assert!(!side.is_empty(), "{kind}");
