@@ -60,7 +60,7 @@ pub(crate) fn check(sent: &Sent, seen: &Observed, exactly_once: bool) -> Vec<Fin
         );
         oracle.found(Property::Accounted, what);
     }
-    if sent.chain < 20 || sent.orders < 2 || sent.ticks < 50 {
+    if sent.chain < 10 || sent.orders < 2 || sent.ticks < 20 {
         oracle.found(Property::EnoughTraffic, format!("{sent:?}"));
     }
     oracle.findings
