@@ -1,7 +1,7 @@
 # The front door. Every recipe is a line or two over cargo and the scripts beside it; CI runs `make lint` and `make test`.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-.PHONY: help setup demo up test test-unit test-matrix test-kills chaos chaos-sabotage overload bench bench-stream bench-runs bench-scale bench-restore bench-growth bench-instructions lint lint-rust lint-deny lint-shell lint-deploy lint-prometheus fmt clean bench-heal
+.PHONY: help setup demo up test test-unit test-matrix test-kills test-replay chaos chaos-sabotage overload bench bench-stream bench-runs bench-scale bench-restore bench-growth bench-instructions lint lint-rust lint-deny lint-shell lint-deploy lint-prometheus fmt clean bench-heal
 
 export CARGO_TERM_COLOR ?= auto
 # CI builds everything once, so what a second build would gain from is left out.
@@ -37,6 +37,9 @@ test-unit: setup ## Tests that need no Kafka
 test-matrix: setup ## The end-to-end suite under every placement and guarantee
 	@scripts/fetch-test-data.sh
 	@scripts/test-matrix.sh
+
+test-replay: setup ## Comparisons and interrupted replays of 100,000 records, and what a replay costs the live work
+	cargo test --release --locked --package prunella --test e2e -- --nocapture --test-threads 1 --ignored replay
 
 test-kills: setup ## 200 kills between the steps of transactions, staged and fused
 	KILLS=200 cargo test --locked --package prunella --test e2e -- --nocapture kills

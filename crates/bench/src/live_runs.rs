@@ -73,6 +73,7 @@ impl LiveRuns {
                 timestamp: self.now,
             },
             idempotency_key: Some(key(number)),
+            replay_of: None,
             created_at: self.now,
             deadline: self.now + 2 * HOUR,
             ended_at: None,

@@ -43,6 +43,7 @@ impl Work {
             headers: Headers::new(),
             epoch: AssignmentEpoch::new(0),
             sequence: 0,
+            replay: None,
         };
         let mapped = self.0.run(&record).map_err(|refusal| BenchError::Work(refusal.message))?;
         Ok(mapped.value.map(Vec::from).unwrap_or_default())

@@ -103,13 +103,17 @@ fn group_of(id: &str) -> &'static str {
         Some("06") => "Validation and output",
         Some("07") => "Runs",
         Some("08") => "HTTP API",
+        Some("09") => "The operator's tools",
+        Some("10") => "Encryption at rest, secrets",
+        Some("11") => "Language models",
         _ => "Others",
     }
 }
 
 /// Codes of files, installations and requests are not about records, whatever their route.
 fn outcome_of(code: Code) -> &'static str {
-    let is_about_no_record = ["PRN-01", "PRN-02", "PRN-08"].iter().any(|range| code.id().starts_with(range));
+    let is_about_no_record =
+        ["PRN-01", "PRN-02", "PRN-08", "PRN-09", "PRN-10", "PRN-11"].iter().any(|range| code.id().starts_with(range));
     match code.route() {
         _ if is_about_no_record => "",
         Route::Retry => "retried",

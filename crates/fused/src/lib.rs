@@ -7,13 +7,13 @@ use std::sync::Arc;
 use prunella_extractor::{BatchWork, Pure, Workshop, extract_pure};
 use prunella_model::Route;
 use prunella_orchestrator::{PureSteps, StepDone, StepResult};
-use prunella_platform::StepWork;
+use prunella_platform::{OnFailure, StepWork};
 use prunella_stream::homes::now_millis;
 use prunella_stream::{Backoff, OutRecord, Record, StageError};
 use prunella_transformer::transform;
-use prunella_validator::validate;
+use prunella_validator::{Counted, Validated, validate};
 use prunella_wire::records::{
-    BatchResult, ErrorInfo, ExtractRequest, ExtractionEnded, StageBatch, StepFailed, StepRef, StepSkipped,
+    ErrorInfo, ExtractRequest, ExtractionEnded, StageBatch, StepFailed, StepRef, StepSkipped,
 };
 
 /// Extraction of pure steps, mapping and validation in one place.
@@ -50,11 +50,13 @@ impl FusedStages {
         batch: StageBatch,
         origin: &Record,
         group: &str,
-    ) -> Result<(Vec<OutRecord>, BatchResult), StageError> {
-        let (mapped, mut letters) = transform(&self.transformer, work, batch, origin, group).await?;
-        let (mut records, result) = validate(&self.validator, work, &mapped, origin, group).await?;
-        records.append(&mut letters);
-        Ok((records, result))
+    ) -> Result<Validated, StageError> {
+        let (healed, on_failure) = (work.healed(&self.validator.platform, &batch.at), OnFailure::of(work));
+        let mapped = transform(&self.transformer, work, batch, healed.as_deref(), on_failure, origin, group).await?;
+        let (mapped, mut letters) = mapped;
+        let mut validated = validate(&self.validator, work, &mapped, on_failure, origin, group).await?;
+        validated.records.append(&mut letters);
+        Ok(validated)
     }
 
     async fn step(&self, request: &ExtractRequest, origin: &Record) -> Result<StepDone, StageError> {
@@ -72,9 +74,12 @@ impl FusedStages {
         let (count, mut items) = (batches.len(), 0);
         for batch in batches {
             items += batch.items.len();
-            let (records, result) = self.batch(&work, batch, origin, &self.groups.orchestrator).await?;
-            done.records.extend(records);
-            done.results.push(StepResult::Batch(result));
+            let validated = self.batch(&work, batch, origin, &self.groups.orchestrator).await?;
+            done.records.extend(validated.records);
+            match validated.counted {
+                Counted::Result(result) => done.results.push(StepResult::Batch(result)),
+                parked @ Counted::Parked(_) => done.records.push(parked.record(&self.validator, origin)?),
+            }
         }
         done.results.push(StepResult::ExtractionEnded(ExtractionEnded {
             at: at.clone(),
@@ -125,12 +130,8 @@ impl BatchWork for FusedStages {
     fn records<'a>(&'a self, batch: StageBatch, origin: &'a Record) -> Pending<'a, Result<Vec<OutRecord>, StageError>> {
         Box::pin(async move {
             let work = StepWork::find(&self.validator.platform, &batch.at).await?;
-            let (mut records, result) = self.batch(&work, batch, origin, &self.groups.extractor).await?;
-            let platform = &self.validator.platform;
-            let topic = platform.topics.stage_progress();
-            let value = platform.codec.encode(&topic, &result)?;
-            let headers = prunella_wire::TraceContext::carried_on(&origin.headers);
-            records.push(OutRecord::new(topic, result.at.run.to_string(), value).with_headers(headers));
+            let Validated { mut records, counted } = self.batch(&work, batch, origin, &self.groups.extractor).await?;
+            records.push(counted.record(&self.validator, origin)?);
             Ok(records)
         })
     }

@@ -148,6 +148,7 @@ codes! {
     TemplateUndefined = "0521", DeadLetter, "an expression in a template gave no value";
     TemplateValue = "0522", DeadLetter, "an expression in a template gave a value that is no text";
     RepairCase = "0523", Fatal, "a part of a repair case cannot be read";
+    MappingUnknown = "0524", Fatal, "there is no such version of a mapping";
 
     // 06xx: validation and output
     ItemNotJson = "0601", DeadLetter, "a mapped item is not JSON";
@@ -183,6 +184,33 @@ codes! {
     RunViewBehind = "0815", Retry, "the view of runs is still being read";
     RunViewUnusable = "0816", Fatal, "the view of runs cannot be kept in its directory";
     GatewayInternal = "0817", Fatal, "the HTTP API failed in an unforeseen way";
+
+    // 09xx: the operator's tools
+    LetterUnknown = "0901", Fatal, "there is no such dead letter";
+    OperationRefused = "0902", Fatal, "what an operator asked for cannot be done";
+    AuditFailed = "0903", Fatal, "the records of a workflow or stream do not add up";
+
+    // 10xx: encryption at rest, secrets
+    VaultNoKey = "1001", Fatal, "a value is encrypted, or has to be, and there is no key";
+    VaultWrongKey = "1002", Fatal, "a value is encrypted with a key that is not known";
+    VaultTampered = "1003", Fatal, "an encrypted value was changed, or moved from its place";
+    VaultVersion = "1004", Fatal, "a value is encrypted in a form that this release does not know";
+    VaultPlain = "1005", Fatal, "a value is not encrypted and should be";
+    VaultKey = "1006", Fatal, "an encryption key cannot be used";
+    SecretUnreadable = "1007", Fatal, "a secret cannot be read from where it should be";
+
+    // 11xx: language models
+    LlmNotConfigured = "1101", Fatal, "no language model is configured that a call could use";
+    LlmUnauthorized = "1102", Fatal, "a provider of language models does not accept the key";
+    LlmRefused = "1103", DeadLetter, "a provider or its model refuses the request";
+    LlmRateLimited = "1104", Retry, "a provider of language models, or our own limit, wants fewer calls";
+    LlmBudget = "1105", Retry, "the budget for language models is used up";
+    LlmBadAnswer = "1106", DeadLetter, "the answer of a language model is not what was asked for";
+    LlmTruncated = "1107", DeadLetter, "the answer of a language model is cut off";
+    LlmTimeout = "1108", Retry, "a language model did not answer in time";
+    LlmCircuitOpen = "1109", Retry, "a provider of language models has failed too often and is left alone";
+    LlmUnavailable = "1110", Retry, "a provider of language models cannot be reached or is failing";
+    LlmTooLarge = "1111", DeadLetter, "what a language model would have to be told is larger than its limit";
 }
 
 impl fmt::Display for Code {

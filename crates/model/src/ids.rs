@@ -92,6 +92,10 @@ fn is_step_id(text: &str) -> bool {
         && bytes.all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-')
 }
 
+fn is_text_hash(text: &str) -> bool {
+    text.len() == 16 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+}
+
 fn is_run_id(text: &str) -> bool {
     text.len() == 32 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }
@@ -115,6 +119,11 @@ name_type!(
     /// A step inside a workflow. `output` is taken by the step that `output.transform` makes.
     StepId, "step id", "^[a-z][a-z0-9_-]{0,62}$",
     "a letter a-z, then up to 62 of a-z, 0-9, _ and -", is_step_id
+);
+name_type!(
+    /// What a text is recognised by: the first 64 bits of its SHA-256 in lower-case hex.
+    TextHash, "hash of a text", "^[0-9a-f]{16}$",
+    "16 hexadecimal digits in lower case", is_text_hash
 );
 name_type!(
     /// One run of a workflow: 128 bits in lower-case hex. See [`RunOrigin`] for where it comes from.
@@ -143,6 +152,70 @@ pub enum RunOrigin<'a> {
     Record { topic: &'a str, partition: i32, offset: i64, timestamp: i64 },
     /// The caller named the run.
     IdempotencyKey(&'a str),
+    /// The trigger of this run is read again, because its group was rewound.
+    Replay { of: &'a RunId, generation: &'a str },
+}
+
+impl TextHash {
+    pub fn of(text: &str) -> Self {
+        let digest = Sha256::digest(text.as_bytes());
+        let hex: String = digest[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+        Self(hex.into())
+    }
+}
+
+/// A mapping: the one of a step, for a target schema. Another schema is another mapping.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct MappingKey {
+    pub workspace: WorkspaceName,
+    pub workflow: WorkflowName,
+    pub step: StepId,
+    pub schema: TextHash,
+}
+
+impl MappingKey {
+    /// The partition that owns this mapping, of `partitions`.
+    pub fn home(&self, partitions: i32) -> i32 {
+        murmur2_partition(self.to_string().as_bytes(), partitions)
+    }
+}
+
+impl fmt::Display for MappingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}/{}", self.workspace, self.workflow, self.step, self.schema)
+    }
+}
+
+impl FromStr for MappingKey {
+    type Err = IdError;
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let error = || IdError {
+            noun: "mapping",
+            text: text.to_owned(),
+            expected: "<workspace>/<workflow>/<step>/<16 hexadecimal digits of its schema>",
+        };
+        let mut parts = text.split('/');
+        let mut part = || parts.next().ok_or_else(error);
+        let (workspace, workflow, step, schema) = (part()?.parse()?, part()?.parse()?, part()?.parse()?, part()?);
+        if parts.next().is_some() {
+            return Err(error());
+        }
+        Ok(Self { workspace, workflow, step, schema: schema.parse()? })
+    }
+}
+
+impl TryFrom<String> for MappingKey {
+    type Error = IdError;
+    fn try_from(text: String) -> Result<Self, IdError> {
+        text.parse()
+    }
+}
+
+impl From<MappingKey> for String {
+    fn from(key: MappingKey) -> String {
+        key.to_string()
+    }
 }
 
 impl RunId {
@@ -167,6 +240,11 @@ impl RunId {
             RunOrigin::IdempotencyKey(key) => {
                 field(b"key");
                 field(key.as_bytes());
+            }
+            RunOrigin::Replay { of, generation } => {
+                field(b"replay");
+                field(of.as_str().as_bytes());
+                field(generation.as_bytes());
             }
         }
         let digest = hash.finalize();
@@ -315,6 +393,8 @@ mod tests {
             record("t", 0, 2, 2),
             record("t", 0, 1, 3),
             RunId::derive(&workspace, &workflow, RunOrigin::IdempotencyKey("t")),
+            RunId::derive(&workspace, &workflow, RunOrigin::Replay { of: &base, generation: "1" }),
+            RunId::derive(&workspace, &workflow, RunOrigin::Replay { of: &base, generation: "2" }),
             RunId::derive(&workspace, &"orderst".parse().expect("valid"), RunOrigin::IdempotencyKey("")),
         ];
         assert!(others.iter().all(|other| *other != base));

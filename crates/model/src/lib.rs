@@ -9,8 +9,8 @@ pub mod workflow;
 
 pub use code::{Code, Route};
 pub use ids::{
-    Attempt, BatchNumber, IdError, ItemId, KafkaTopic, RunId, RunOrigin, StepId, WorkflowName, WorkflowRef,
-    WorkflowVersion, WorkspaceName, murmur2_partition,
+    Attempt, BatchNumber, IdError, ItemId, KafkaTopic, MappingKey, RunId, RunOrigin, StepId, TextHash, WorkflowName,
+    WorkflowRef, WorkflowVersion, WorkspaceName, murmur2_partition,
 };
 pub use kind::Kind;
 pub use units::{ByteSize, Period, UnitError};

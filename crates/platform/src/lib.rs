@@ -19,4 +19,4 @@ pub use platform::Platform;
 pub use processing::{Guarantees, Placement, Processing};
 pub use refusal::{Refusal, output_key};
 pub use validator_settings::ValidatorSettings;
-pub use work::{StepWork, step_failed};
+pub use work::{OnFailure, StepWork, step_failed};

@@ -8,7 +8,7 @@ use prunella_stream::{
 use prunella_topology::Topics;
 use prunella_wire::{ClaimStore, Codec, ControlRecord};
 
-use prunella_catalog::Catalog;
+use prunella_catalog::{Catalog, MappingView};
 
 use crate::{Guard, Processing};
 
@@ -25,6 +25,7 @@ pub struct Platform {
     pub refused: RefusedSizes,
     pub memory: MemoryBudget,
     pub catalog: Arc<Catalog>,
+    pub mappings: Arc<MappingView>,
     pub guard: Arc<Guard>,
 }
 
@@ -75,6 +76,7 @@ impl Platform {
             group,
             topics,
             restored_topics,
+            notices_rewinds: false,
             kafka: self.kafka.clone(),
             runtime: self.runtime.clone(),
             memory: self.memory.clone(),

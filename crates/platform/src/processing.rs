@@ -29,6 +29,8 @@ pub struct Guarantees {
     pub validator: Guarantee,
     /// Outputs and dead letters of streams.
     pub streams: Guarantee,
+    /// Versions of mappings, items that wait for them, and their outputs.
+    pub healer: Guarantee,
 }
 
 impl Default for Guarantees {
@@ -39,6 +41,7 @@ impl Default for Guarantees {
             transformer: Guarantee::AtLeastOnce,
             validator: Guarantee::AtLeastOnce,
             streams: Guarantee::AtLeastOnce,
+            healer: Guarantee::ExactlyOnce,
         }
     }
 }

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use prunella_model::{BatchNumber, Code};
+use prunella_model::{BatchNumber, Code, MappingKey};
 use prunella_stream::homes::now_millis;
 use prunella_stream::{OutRecord, StageError};
 use prunella_wire::WireError;
-use prunella_wire::records::{ErrorInfo, StepFailed, StepRef};
+use prunella_wire::records::{ErrorInfo, MappingVersion, StepFailed, StepRef};
 use prunella_workflow::{Plan, PlannedStep};
 
 use crate::Platform;
@@ -51,6 +51,23 @@ impl StepWork {
         &self.plan
     }
 
+    /// The mapping of this step, if it may be healed.
+    pub fn mapping_key(&self, at: &StepRef) -> Option<MappingKey> {
+        let healing = self.step().healing.as_ref()?;
+        Some(MappingKey {
+            workspace: at.workspace.clone(),
+            workflow: at.workflow.clone(),
+            step: at.step.clone(),
+            schema: healing.schema_hash.clone(),
+        })
+    }
+
+    /// What is used instead of the author's mapping; `None` for the mapping itself.
+    pub fn healed(&self, platform: &Platform, at: &StepRef) -> Option<Arc<MappingVersion>> {
+        let healing = self.step().healing.as_ref()?;
+        platform.mappings.healed(&self.mapping_key(at)?, &healing.base)
+    }
+
     /// Whether the items of this step are the output of the workflow.
     pub fn is_output(&self) -> bool {
         self.plan.output().from == self.index
@@ -69,4 +86,19 @@ pub fn step_failed(
     let failed = StepFailed { at: at.clone(), batch, error, retry_at, failed_at: now_millis() };
     let value = platform.codec.encode(&topic, &failed)?;
     Ok(OutRecord::new(topic, at.run.to_string(), value))
+}
+
+/// What becomes of items that cannot be mapped, or are not valid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnFailure {
+    /// They wait for their mapping to be healed.
+    Park,
+    DeadLetter,
+}
+
+impl OnFailure {
+    /// As the step's author wants it.
+    pub fn of(work: &StepWork) -> Self {
+        if work.step().healing.is_some() { Self::Park } else { Self::DeadLetter }
+    }
 }

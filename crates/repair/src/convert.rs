@@ -22,6 +22,8 @@ pub enum Conversion {
     Scale {
         power: i32,
         decimals: u32,
+        /// What is beyond the decimals is rounded away.
+        rounded: bool,
     },
     Date {
         from: DateForm,
@@ -29,6 +31,8 @@ pub enum Conversion {
     },
     Lower,
     Upper,
+    /// The first letter large, the others small.
+    Capital,
     Trim,
     /// The part at this place between separators; negative places count from the end.
     Part {
@@ -50,6 +54,7 @@ pub enum Conversion {
     Join(String),
     Split(String),
     Count,
+    Sum,
     /// The first text of this length in a list.
     FirstOfLength(usize),
     Each(Box<Conversion>),
@@ -81,10 +86,15 @@ impl Conversion {
                 let parsed = plain_number(&plain)?;
                 if *to_number { number(parsed) } else { Value::from(plain) }
             }
-            Scale { power, decimals } => number(scaled(as_number(value)?, *power, *decimals)),
+            Scale { power, decimals, rounded } => number(scaled(as_number(value)?, *power, *decimals, *rounded)),
             Date { from, to } => to.write(from.millis(value)?)?,
             Lower => Value::from(text?.to_lowercase()),
             Upper => Value::from(text?.to_uppercase()),
+            Capital => {
+                let mut letters = text?.chars();
+                let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+                Value::from(first + &letters.as_str().to_lowercase())
+            }
             Trim => Value::from(text?.trim()),
             Part { separator, place } => {
                 let parts: Vec<_> = text?.split(separator.as_str()).collect();
@@ -104,6 +114,7 @@ impl Conversion {
             }
             Split(separator) => Value::from(text?.split(separator.as_str()).collect::<Vec<_>>()),
             Count => Value::from(items(value).len()),
+            Sum => number(items(value).iter().map(as_number).sum::<Option<f64>>()?),
             FirstOfLength(length) => items(value)
                 .iter()
                 .find(|item| item.as_str().is_some_and(|text| text.chars().count() == *length))?
@@ -136,9 +147,12 @@ impl Conversion {
                 }
                 if *to_number { format!("$number({text})") } else { text }
             }
-            Scale { power, decimals } => {
+            Scale { power: 0, decimals: 0, .. } => format!("$round({x})"),
+            Scale { power: 0, decimals, .. } => format!("$round({x}, {decimals})"),
+            Scale { power, decimals, rounded } => {
                 let factor = format!("1{}", "0".repeat(power.unsigned_abs() as usize));
                 match (*power > 0, decimals) {
+                    (false, decimals) if *rounded => format!("$round({x} / {factor}, {decimals})"),
                     (true, 0) => format!("$round({x} * {factor})"),
                     (true, decimals) => format!("$round({x} * {factor}, {decimals})"),
                     (false, _) => format!("{x} / {factor}"),
@@ -147,6 +161,7 @@ impl Conversion {
             Date { from, to } => from.conversion(*to, x).unwrap_or_else(|| x.to_owned()),
             Lower => format!("$lowercase({x})"),
             Upper => format!("$uppercase({x})"),
+            Capital => format!("$uppercase($substring({x}, 0, 1)) & $lowercase($substring({x}, 1))"),
             Trim => format!("$trim({x})"),
             Part { separator, place } => format!("$split({x}, {})[{place}]", literal(separator)),
             AddPrefix(prefix) => format!("{} & {x}", literal(prefix)),
@@ -173,9 +188,11 @@ impl Conversion {
             },
             Is(literal) => format!("{x} = {literal}"),
             Not => format!("$not({x})"),
+            Join(separator) if separator.is_empty() => format!("$join({x})"),
             Join(separator) => format!("$join({x}, {})", literal(separator)),
             Split(separator) => format!("$split({x}, {})", literal(separator)),
             Count => format!("$count({x})"),
+            Sum => format!("$sum({x})"),
             FirstOfLength(length) => format!("{x}[$length($) = {length}][0]"),
             Each(inner) => format!("{x}.({})", inner.render("$")),
             Chain(chain) => chain.iter().fold(x.to_owned(), |x, conversion| {
@@ -188,8 +205,8 @@ impl Conversion {
     /// Whether the text has an operator outside parentheses.
     pub(crate) fn is_operation(&self) -> bool {
         match self {
-            Scale { power, .. } => *power < 0,
-            AddPrefix(_) | AddSuffix(_) | Is(_) => true,
+            Scale { power, rounded, .. } => *power < 0 && !rounded,
+            Capital | AddPrefix(_) | AddSuffix(_) | Is(_) => true,
             Table(pairs) => pairs.len() == 2 && pairs[0].0.is_boolean(),
             Date { to, from } => *to == DateForm::EpochMillis && *from == DateForm::EpochSeconds,
             _ => false,
@@ -199,7 +216,7 @@ impl Conversion {
     /// Whether it gives text even for a value that is not there.
     pub(crate) fn makes_something_of_nothing(&self) -> bool {
         match self {
-            AddPrefix(_) | AddSuffix(_) => true,
+            Capital | AddPrefix(_) | AddSuffix(_) => true,
             Table(pairs) => pairs.iter().all(|(from, _)| from.is_boolean()),
             Date { from, .. } => !from.has_zone(),
             Chain(chain) => chain.iter().any(Conversion::makes_something_of_nothing),
@@ -207,10 +224,21 @@ impl Conversion {
         }
     }
 
+    /// Whether it only gives a value another type or notation.
+    pub(crate) fn is_cast(&self) -> bool {
+        match self {
+            ToText | ToNumber | Decimal { .. } | Date { .. } => true,
+            Each(inner) => inner.is_cast(),
+            _ => false,
+        }
+    }
+
     /// Whether its particulars were taken from the records, so that one of them is no proof.
     pub(crate) fn is_learned(&self) -> bool {
         match self {
-            Same | ToText | ToNumber | Decimal { .. } | Date { .. } | Lower | Upper | Trim | Count => false,
+            Same | ToText | ToNumber | Decimal { .. } | Date { .. } | Lower | Upper | Capital | Trim | Count | Sum => {
+                false
+            }
             Each(inner) => inner.is_learned(),
             Chain(chain) => chain.iter().any(Conversion::is_learned),
             _ => true,
@@ -232,8 +260,8 @@ impl Conversion {
         match self {
             Same => 0,
             ToText | ToNumber => 1,
-            Lower | Upper | Trim | Not | Date { .. } | Decimal { .. } => 2,
-            Scale { .. } | Count | Join(_) | Split(_) | Is(_) => 3,
+            Lower | Upper | Capital | Trim | Not | Date { .. } | Decimal { .. } => 2,
+            Scale { .. } | Count | Sum | Join(_) | Split(_) | Is(_) => 3,
             Part { .. } | StripPrefix(_) | AddPrefix(_) | AddSuffix(_) | Swap { .. } => 4,
             FirstOfLength(_) => 6,
             Table(pairs) => 5 + pairs.len() as u32,
@@ -245,11 +273,10 @@ impl Conversion {
     /// Bits that were learned from the records rather than known.
     pub(crate) fn learned_bits(&self) -> f64 {
         match self {
-            Table(pairs) => pairs.iter().map(|(_, to)| crate::value::bits(to).min(6.0)).sum(),
             Is(_) | Not => 1.0,
             Scale { .. } | Date { .. } | Decimal { .. } => 4.0,
             Part { .. } | Swap { .. } | Join(_) | Split(_) => 5.0,
-            AddPrefix(text) | StripPrefix(text) | AddSuffix(text) => text.len() as f64 * 1.5,
+            AddPrefix(text) | StripPrefix(text) | AddSuffix(text) => (text.len() as f64 * 1.5).min(4.0),
             FirstOfLength(_) => 6.0,
             Each(inner) => inner.learned_bits(),
             Chain(chain) => chain.iter().map(Conversion::learned_bits).sum(),
@@ -264,6 +291,7 @@ impl Conversion {
             ToText => "number to text".to_owned(),
             ToNumber => "text to number".to_owned(),
             Decimal { thousands, point, .. } => format!("numbers like 1{thousands}234{point}56"),
+            Scale { power: 0, .. } => "rounded".to_owned(),
             Scale { power, .. } => {
                 let factor = format!("1{}", "0".repeat(power.unsigned_abs() as usize));
                 if *power > 0 { format!("times {factor}") } else { format!("divided by {factor}") }
@@ -271,6 +299,7 @@ impl Conversion {
             Date { from, to } => format!("date from {} to {}", kebab(from), kebab(to)),
             Lower => "in small letters".to_owned(),
             Upper => "in capital letters".to_owned(),
+            Capital => "with a capital letter".to_owned(),
             Trim => "without blanks around".to_owned(),
             Part { separator, place } => format!("part {place} between \"{separator}\""),
             AddPrefix(prefix) => format!("with \"{prefix}\" before"),
@@ -283,6 +312,7 @@ impl Conversion {
             Join(separator) => format!("joined with \"{separator}\""),
             Split(separator) => format!("split at \"{separator}\""),
             Count => "number of items".to_owned(),
+            Sum => "sum of items".to_owned(),
             FirstOfLength(length) => format!("the first of length {length}"),
             Each(inner) => format!("each {}", inner.describe()),
             Chain(chain) => chain.iter().map(Conversion::describe).collect::<Vec<_>>().join(", then "),
@@ -306,10 +336,11 @@ fn number(number: f64) -> Value {
     if number.fract() == 0.0 && number.abs() < 9.0e15 { Value::from(number as i64) } else { Value::from(number) }
 }
 
-fn scaled(value: f64, power: i32, decimals: u32) -> f64 {
-    if power < 0 {
-        return value / 10f64.powi(-power);
+fn scaled(value: f64, power: i32, decimals: u32, rounded: bool) -> f64 {
+    let moved = if power < 0 { value / 10f64.powi(-power) } else { value * 10f64.powi(power) };
+    if power < 0 && !rounded {
+        return moved;
     }
     let unit = 10f64.powi(decimals.cast_signed());
-    (value * 10f64.powi(power) * unit).round() / unit
+    (moved * unit).round_ties_even() / unit
 }

@@ -10,6 +10,20 @@ use crate::value::{as_number, equal, number_text, plain_number};
 /// Pairs of what stands in a new record and what it has to become; both say something.
 type Pair<'a> = (&'a Value, &'a Value);
 
+/// Marks of thousands and of decimals in the notations of languages.
+const NOTATIONS: [(char, char); 10] = [
+    ('.', ','),
+    (',', '.'),
+    (' ', ','),
+    ('\'', '.'),
+    ('’', '.'),
+    ('\'', ','),
+    ('\u{a0}', ','),
+    ('\u{202f}', ','),
+    (' ', '.'),
+    ('_', '.'),
+];
+
 /// Conversions that turn the left of every pair into the right, cheapest first.
 pub(crate) fn fit(pairs: &[Pair<'_>], conversions: bool) -> Vec<Conversion> {
     let Some(&(first, expected)) = pairs.first() else { return Vec::new() };
@@ -19,7 +33,7 @@ pub(crate) fn fit(pairs: &[Pair<'_>], conversions: bool) -> Vec<Conversion> {
     if !conversions {
         return Vec::new();
     }
-    if first.is_array() || expected.is_array() {
+    if pairs.iter().any(|(new, expected)| new.is_array() || expected.is_array()) {
         return fit_lists(pairs);
     }
     let mut proposed = propose(first, expected);
@@ -63,7 +77,7 @@ fn propose(new: &Value, expected: &Value) -> Vec<Conversion> {
         }
         (Value::String(text), Value::Number(_)) => {
             proposed.push(ToNumber);
-            for (thousands, point) in [('.', ','), (',', '.'), (' ', ','), ('\'', '.')] {
+            for (thousands, point) in NOTATIONS {
                 proposed.push(Decimal { thousands, point, to_number: true });
             }
             let digits = text.trim_start_matches(|c: char| !c.is_ascii_digit());
@@ -78,8 +92,8 @@ fn propose(new: &Value, expected: &Value) -> Vec<Conversion> {
         }
         (Value::Bool(_), Value::Bool(_)) => proposed.push(Not),
         (Value::String(text), Value::String(meant)) => {
-            proposed.extend([Lower, Upper, Trim]);
-            for (thousands, point) in [('.', ','), (',', '.'), (' ', ',')] {
+            proposed.extend([Lower, Upper, Capital, Trim]);
+            for (thousands, point) in NOTATIONS {
                 proposed.push(Decimal { thousands, point, to_number: false });
             }
             if let Some(prefix) = text.strip_suffix(meant.as_str()) {
@@ -128,13 +142,19 @@ fn propose_scales(new: &Value, expected: &Value, pairs: &[Pair<'_>]) -> Vec<Conv
         return Vec::new();
     }
     let power = (to / from).log10().round();
-    if power == 0.0 || power.abs() > 9.0 || (from * 10f64.powf(power) / to - 1.0).abs() > 1e-9 {
+    let decimals = pairs.iter().filter_map(|(_, to)| as_number(to)).map(decimals).max().unwrap_or(0);
+    let moved = from * 10f64.powf(power);
+    let exact = (moved / to - 1.0).abs() <= 1e-9;
+    let rounds_to = (moved - to).abs() <= 0.5 * 10f64.powi(-decimals.cast_signed()) + 1e-9;
+    // A rounded number has to keep enough digits to be told from chance.
+    let tells = to.abs() * 10f64.powi(decimals.cast_signed()) >= 10.0;
+    let is_told = exact || (rounds_to && tells);
+    if power.abs() > 9.0 || (exact && power == 0.0) || !is_told {
         return Vec::new();
     }
     #[expect(clippy::cast_possible_truncation, reason = "between -9 and 9")]
     let power = power as i32;
-    let decimals = pairs.iter().filter_map(|(_, to)| as_number(to)).map(decimals).max().unwrap_or(0);
-    let scale = Scale { power, decimals };
+    let scale = Scale { power, decimals, rounded: !exact };
     vec![if new.is_string() { Chain(vec![ToNumber, scale]) } else { scale }]
 }
 
@@ -151,7 +171,11 @@ fn fit_table(pairs: &[Pair<'_>]) -> Vec<Conversion> {
             None => table.push(((*new).clone(), (*expected).clone())),
         }
     }
-    if table.len() > 40 || table.len() * 3 > pairs.len() * 2 && table.len() > 2 {
+    let repeated = pairs.len() - table.len();
+    // The same words in another order may be states that went on; that takes more to tell.
+    let words_of_old = table.iter().all(|(from, _)| table.iter().any(|(_, to)| equal(from, to)));
+    let needed = if words_of_old { table.len().saturating_sub(1) } else { 2 };
+    if table.len() > 40 || table.len() > 2 && repeated < needed {
         return Vec::new();
     }
     let mut fits = Vec::new();
@@ -183,12 +207,12 @@ fn fit_lists(pairs: &[Pair<'_>]) -> Vec<Conversion> {
     for (new, expected) in pairs.iter().take(6) {
         match (new, expected) {
             (Value::Array(_), Value::String(text)) => {
-                for separator in ["; ", ", ", ",", ";", " ", "|", "/", " / ", "\n"] {
+                for separator in ["", "; ", ", ", ",", ";", " ", "|", "/", " / ", "\n"] {
                     proposed.push(Join(separator.to_owned()));
                 }
                 proposed.push(FirstOfLength(text.chars().count()));
             }
-            (Value::Array(_), Value::Number(_)) => proposed.push(Count),
+            (Value::Array(_), Value::Number(_)) => proposed.extend([Count, Sum]),
             (Value::String(_), Value::Array(_)) => {
                 for separator in [", ", ",", ";", "; ", "|", " "] {
                     proposed.push(Split(separator.to_owned()));
@@ -227,6 +251,7 @@ mod tests {
             (json!(1.1), json!(110)),
             (json!("1999"), json!(19.99)),
             (json!("ABC"), json!("abc")),
+            (json!("HIGH"), json!("High")),
             (json!("/works/OL1W"), json!("OL1W")),
             (json!(123), json!("usr_123")),
             (json!("gid://shop/Order/77"), json!("77")),

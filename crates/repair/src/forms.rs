@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::convert::{Conversion, items};
 use crate::dates::DateForm;
+use crate::fit::fit;
 use crate::value::{as_number, is_empty, plain_number};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -90,12 +91,14 @@ pub(crate) fn recast(old: &[Option<Value>], new: &[Option<Value>]) -> Option<Con
         return (certain && clear && from.conversion(to, "x").is_some()).then_some(Conversion::Date { from, to });
     }
     let each = |conversion: Conversion| {
-        if is_list(new) { Conversion::Each(Box::new(conversion)) } else { conversion }
+        let each = is_list(new) && conversion != Conversion::Same;
+        if each { Conversion::Each(Box::new(conversion)) } else { conversion }
     };
     if affix(old) != affix(new) {
         return None;
     }
     match (before?, now?) {
+        (Form::Text, Form::Text) => respelled(old, new).map(each),
         (a, b) if a == b => Some(Conversion::Same),
         (Form::Number, Form::NumberText) => Some(each(Conversion::ToNumber)),
         (Form::NumberText, Form::Number) => Some(each(Conversion::ToText)),
@@ -159,21 +162,51 @@ pub(crate) fn same_length(old: &[Option<Value>], new: &[Option<Value>]) -> bool 
     }
 }
 
+/// Texts, how often each is there, and how many there are.
+fn words(values: &[Option<Value>]) -> (BTreeMap<String, usize>, usize) {
+    let mut words = BTreeMap::new();
+    let mut total = 0;
+    for value in values.iter().flatten().flat_map(items) {
+        if let Value::String(text) = value
+            && !text.is_empty()
+        {
+            *words.entry(text.clone()).or_default() += 1;
+            total += 1;
+        }
+    }
+    (words, total)
+}
+
+/// What gives text of the new field the spelling of the old one, where both have few recurring words: nothing if they
+/// share words, `HIGH` for `high`. `None` if the words are others: it was recoded, and only known entities tell how.
+fn respelled(old: &[Option<Value>], new: &[Option<Value>]) -> Option<Conversion> {
+    let ((old_words, old_total), (new_words, new_total)) = (words(old), words(new));
+    let recur = old_words.len() >= 2 && old_words.len() * 2 <= old_total;
+    // How likely it is that all new words are just such that were not seen before.
+    let single = old_words.values().filter(|count| **count == 1).count();
+    let by_chance = ((single as f64 + 1.0) / (old_total as f64 + 2.0)).powf(new_total as f64);
+    if !recur || by_chance > 1e-4 || new_words.keys().any(|word| old_words.contains_key(word)) {
+        return Some(Conversion::Same);
+    }
+    let bare =
+        |word: &str| word.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect::<String>();
+    let twin = |word: &String| {
+        let mut twins = old_words.keys().filter(|old| bare(old) == bare(word));
+        twins
+            .next()
+            .filter(|_| twins.next().is_none())
+            .map(|twin| (Value::from(word.as_str()), Value::from(twin.as_str())))
+    };
+    let twins: Vec<(Value, Value)> = new_words.keys().filter_map(twin).collect();
+    let pairs: Vec<(&Value, &Value)> = twins.iter().map(|(new, old)| (new, old)).collect();
+    if pairs.len() < 2 || pairs.len() * 2 < new_words.len() {
+        return None;
+    }
+    fit(&pairs, true).into_iter().find(|fit| !fit.is_learned())
+}
+
 /// Values that recur in the old and in the new field, and the share of the new field that they are.
 pub(crate) fn vocabulary(old: &[Option<Value>], new: &[Option<Value>]) -> Option<(usize, f64)> {
-    let words = |values: &[Option<Value>]| -> (BTreeMap<String, usize>, usize) {
-        let mut words = BTreeMap::new();
-        let mut total = 0;
-        for value in values.iter().flatten().flat_map(items) {
-            if let Value::String(text) = value
-                && !text.is_empty()
-            {
-                *words.entry(text.clone()).or_default() += 1;
-                total += 1;
-            }
-        }
-        (words, total)
-    };
     let ((old_words, old_total), (new_words, new_total)) = (words(old), words(new));
     if old_words.len() < 2 || new_words.len() < 2 || old_words.len() * 2 > old_total || new_words.len() > new_total {
         return None;

@@ -7,6 +7,7 @@
 use serde::Serialize;
 
 use crate::profile::{FieldProfile, OutputProfile};
+use crate::value::number_text;
 
 /// With fewer values, a jump cannot be told from chance.
 const FEWEST: u64 = 5;
@@ -123,7 +124,37 @@ fn scale(old: &FieldProfile, new: &FieldProfile) -> Option<f64> {
     }
     let power = (is / was).log10();
     let near = (power - power.round()).abs() < 0.35;
-    (power.abs() >= 1.65 && near).then(|| 10f64.powf(power.round()))
+    if power.abs() < 1.65 || !near {
+        return None;
+    }
+    let factor = 10f64.powf(power.round());
+    could_be_unit(old, new, factor).then_some(factor)
+}
+
+/// Another unit moves all values by its factor, and their decimals with them. What grew, shrank or fell to zero by
+/// itself does not look so.
+fn could_be_unit(old: &FieldProfile, new: &FieldProfile, factor: f64) -> bool {
+    let zeros = |numbers: &[f64]| numbers.contains(&0.0);
+    if zeros(&new.numbers) && !zeros(&old.numbers) {
+        return false;
+    }
+    let low = old.numbers.iter().copied().fold(f64::MAX, f64::min) / 3.0;
+    let high = old.numbers.iter().copied().fold(f64::MIN, f64::max) * 3.0;
+    let within = new.numbers.iter().filter(|number| (low..=high).contains(&(**number / factor))).count();
+    #[expect(clippy::cast_possible_truncation, reason = "a power of ten of a number")]
+    let moved = factor.log10().round() as i64;
+    let expected = decimals(&old.numbers) - moved;
+    let shows = decimals(&new.numbers);
+    // Numbers that were round enough lose nothing when they shrink.
+    let round = old.numbers.iter().all(|number| (number * factor).fract() == 0.0);
+    let consistent = if moved > 0 { shows <= expected.max(0) } else { shows > 0 || round };
+    within * 10 >= new.numbers.len() * 8 && consistent
+}
+
+/// Decimals of the number that has most.
+fn decimals(numbers: &[f64]) -> i64 {
+    let of = |number: &f64| number_text(*number).split('.').nth(1).map_or(0, str::len);
+    numbers.iter().map(of).max().unwrap_or(0) as i64
 }
 
 #[cfg(test)]
@@ -145,6 +176,10 @@ mod tests {
         assert_eq!(found(summer.clone(), profile((-9..3).map(|t| json!(t)))), None);
         let prices = profile((0..20).map(|i| json!(20.0 + f64::from(i))));
         assert_eq!(found(prices, profile((0..20).map(|i| json!(12.0 + f64::from(i) * 0.7)))), None);
+        let sale = profile((0..20).map(|i| json!(3000.25 + f64::from(i) * 90.5)));
+        assert_eq!(found(profile((0..20).map(|i| json!(20.75 + f64::from(i)))), sale), None);
+        let dark = profile([0, 21, 3, 0, 7, 12].map(|power| json!(power)));
+        assert_eq!(found(profile((0..20).map(|i| json!(20_000 + i * 37))), dark), None);
         let states = profile((0..20).map(|i| json!(["open", "paid"][i % 2])));
         assert_eq!(found(states, profile((0..20).map(|i| json!(["open", "held"][i % 2])))), None);
         let rare = profile((0..20).map(|i| if i % 3 == 0 { json!("x") } else { Value::Null }));

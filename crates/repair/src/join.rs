@@ -1,10 +1,13 @@
 //! Which new row shows the entity of which remembered row.
 //!
 //! Slugs, names and small numbers recur, so one shared value is nothing. Rows are partners when they share two or more
-//! different, rare values, and no other remembered row comes close.
+//! different, rare values, and no other remembered row comes close. A value that both rows show under the same name says
+//! more, because it was not looked for in all fields.
 
 use std::collections::{HashMap, HashSet};
 
+use crate::convert::items;
+use crate::names::own_name;
 use crate::table::{Column, Table};
 use crate::value::{bits, lookup_keys};
 
@@ -19,51 +22,82 @@ pub(crate) struct Pair {
 const BITS_NEEDED: f64 = 24.0;
 /// Of the one value that tells a row beside known ones.
 const BITS_BESIDE: f64 = 20.0;
+/// Items of a list that are looked at.
+const MOST_ITEMS: usize = 20;
+/// More for a value under the same name.
+const BITS_OF_NAME: f64 = 4.0;
+
+/// A value of a row, under the name of its field.
+struct Key {
+    row: usize,
+    column: usize,
+    text: String,
+    name: String,
+    weight: f64,
+}
+
+/// What the new row shows of a value: how much it says, in which fields it stands, and what they are called.
+#[derive(Default)]
+struct Shown {
+    weight: f64,
+    columns: HashSet<usize>,
+    names: HashSet<String>,
+}
+
+/// What speaks for two rows being the same.
+#[derive(Default, Clone)]
+struct Vote {
+    values: usize,
+    columns: HashSet<usize>,
+    weight: f64,
+}
 
 pub(crate) fn join(old: &Table, new: &Table) -> Vec<Pair> {
-    let mut index: HashMap<String, (Vec<usize>, f64)> = HashMap::new();
+    let mut index: HashMap<String, Vec<(usize, String)>> = HashMap::new();
     let mut each_old: Vec<HashSet<String>> = vec![HashSet::new(); old.rows()];
-    for (row, key, weight) in keys(old) {
-        each_old[row].insert(key.clone());
-        let entry = index.entry(key).or_insert((Vec::new(), weight));
-        if entry.0.last() != Some(&row) {
-            entry.0.push(row);
+    for key in keys(old) {
+        each_old[key.row].insert(key.text.clone());
+        let rows = index.entry(key.text).or_default();
+        if !rows.iter().any(|(row, name)| *row == key.row && *name == key.name) {
+            rows.push((key.row, key.name));
         }
     }
     let rare = (old.rows() / 12).max(2);
-    index.retain(|_, (rows, _)| {
-        rows.sort_unstable();
-        rows.dedup();
-        rows.len() <= rare
-    });
-    let mut each_new: Vec<HashSet<String>> = vec![HashSet::new(); new.rows()];
+    index.retain(|_, rows| rows.iter().map(|(row, _)| row).collect::<HashSet<_>>().len() <= rare);
+    let mut each_new: Vec<HashMap<String, Shown>> = (0..new.rows()).map(|_| HashMap::new()).collect();
     let mut spread: HashMap<String, usize> = HashMap::new();
-    for (row, key, _) in keys(new) {
-        if each_new[row].insert(key.clone()) {
-            *spread.entry(key).or_default() += 1;
+    for key in keys(new) {
+        let known = each_new[key.row].len();
+        let shown = each_new[key.row].entry(key.text.clone()).or_default();
+        shown.weight = shown.weight.max(key.weight);
+        shown.columns.insert(key.column);
+        shown.names.insert(key.name);
+        if each_new[key.row].len() > known {
+            *spread.entry(key.text).or_default() += 1;
         }
     }
     let rare_new = (new.rows() / 6).max(2);
     let mut pairs = Vec::new();
     for (new_row, keys) in each_new.iter().enumerate() {
-        let mut votes: HashMap<usize, (usize, f64)> = HashMap::new();
-        for key in keys {
-            let Some((rows, weight)) = index.get(key) else { continue };
-            if spread.get(key).copied().unwrap_or(0) > rare_new {
-                continue;
-            }
-            for row in rows {
-                let vote = votes.entry(*row).or_default();
-                vote.0 += 1;
-                vote.1 += weight;
+        let mut votes: HashMap<usize, Vote> = HashMap::new();
+        for (key, shown) in keys {
+            let Some(rows) = index.get(key).filter(|_| spread[key] <= rare_new) else { continue };
+            for row in rows.iter().map(|(row, _)| *row).collect::<HashSet<_>>() {
+                let same_name = rows.iter().any(|(other, name)| *other == row && shown.names.contains(name));
+                let vote = votes.entry(row).or_default();
+                vote.values += 1;
+                vote.columns.extend(&shown.columns);
+                vote.weight += shown.weight + if same_name { BITS_OF_NAME } else { 0.0 };
             }
         }
         let mut ranked: Vec<_> = votes.into_iter().collect();
-        ranked.sort_by(|a, b| b.1.1.total_cmp(&a.1.1).then(a.0.cmp(&b.0)));
-        let Some((old_row, (count, weight))) = ranked.first().copied() else { continue };
-        let second = ranked.get(1).map_or(0.0, |(_, (_, weight))| *weight);
+        ranked.sort_by(|a, b| b.1.weight.total_cmp(&a.1.weight).then(a.0.cmp(&b.0)));
+        let Some((old_row, best)) = ranked.first().cloned() else { continue };
+        let (count, weight) = (best.values.min(best.columns.len()), best.weight);
+        let second = ranked.get(1).map_or(0.0, |(_, vote)| vote.weight);
         if count >= 2 && weight >= BITS_NEEDED && second < weight * 0.7 {
-            let fresh = is_fresh(&each_old[old_row], keys);
+            let now: HashSet<String> = keys.keys().cloned().collect();
+            let fresh = is_fresh(&each_old[old_row], &now);
             pairs.push(Pair { old: old_row, new: new_row, fresh });
         }
     }
@@ -85,7 +119,8 @@ fn is_fresh(old: &HashSet<String>, new: &HashSet<String>) -> bool {
 
 /// Rows that share a city share all that goes with it; only values that differ from row to row say which row it is.
 fn tells_rows_apart(column: &Column) -> bool {
-    let filled: Vec<String> = column.cells.iter().flatten().filter(|v| !v.is_null()).map(ToString::to_string).collect();
+    let filled = column.cells.iter().flatten().flat_map(|cell| items(cell).iter().take(MOST_ITEMS));
+    let filled: Vec<String> = filled.filter(|value| !value.is_null()).map(ToString::to_string).collect();
     let distinct: HashSet<&String> = filled.iter().collect();
     filled.len() < 4 || distinct.len() * 10 >= filled.len() * 6
 }
@@ -94,9 +129,9 @@ fn tells_rows_apart(column: &Column) -> bool {
 pub(crate) fn join_within(old: (&Table, &[usize]), new: (&Table, &[usize])) -> Vec<(usize, usize)> {
     let of = |table: &Table, rows: &[usize]| -> HashMap<String, Vec<usize>> {
         let mut found: HashMap<String, Vec<usize>> = HashMap::new();
-        for (row, key, weight) in keys(table) {
+        for Key { row, text, weight, .. } in keys(table) {
             if rows.contains(&row) && weight >= BITS_BESIDE {
-                let rows = found.entry(key).or_default();
+                let rows = found.entry(text).or_default();
                 if !rows.contains(&row) {
                     rows.push(row);
                 }
@@ -121,15 +156,20 @@ pub(crate) fn join_within(old: (&Table, &[usize]), new: (&Table, &[usize])) -> V
     found
 }
 
-fn keys(table: &Table) -> Vec<(usize, String, f64)> {
+fn keys(table: &Table) -> Vec<Key> {
     let mut keys = Vec::new();
     let plain = table.columns.iter().filter(|column| !column.path.root);
-    for column in plain.filter(|column| !column.path.is_positional()).filter(|column| tells_rows_apart(column)) {
+    let plain = plain.filter(|column| !column.path.is_positional()).filter(|column| tells_rows_apart(column));
+    for (index, column) in plain.enumerate() {
+        let name = own_name(&column.path).replace('_', "");
         for (row, cell) in column.cells.iter().enumerate() {
             let Some(value) = cell else { continue };
-            let weight = bits(value);
-            if weight >= 5.0 {
-                keys.extend(lookup_keys(value).into_iter().map(|key| (row, key, weight)));
+            for item in items(value).iter().take(MOST_ITEMS) {
+                let weight = bits(item);
+                if weight >= 5.0 {
+                    let key = |text| Key { row, column: index, text, name: name.clone(), weight };
+                    keys.extend(lookup_keys(item).into_iter().map(key));
+                }
             }
         }
     }

@@ -15,6 +15,7 @@
 
 mod assign;
 mod case;
+mod combine;
 mod convert;
 mod dates;
 mod error;
@@ -31,6 +32,7 @@ mod names;
 mod outage;
 mod path;
 mod pick;
+mod places;
 mod profile;
 mod proof;
 mod repair;
@@ -58,5 +60,5 @@ pub use outage::{Outage, Usual, recognise};
 pub use path::{FieldPath, Literal, Step};
 pub use profile::{FieldProfile, OutputProfile};
 pub use repair::repair;
-pub use report::report;
+pub use report::{difference as lines_that_differ, report};
 pub use settings::{Ingredients, Settings};

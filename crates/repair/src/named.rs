@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::convert::Conversion;
 use crate::evidence::Evidence;
 use crate::forms;
-use crate::names::{Likeness, likeness, units_differ};
+use crate::names::{Likeness, likeness, own_name, places_alike, units_differ};
 use crate::path::FieldPath;
 use crate::pick::Choice;
 use crate::solve::{Resolution, Seen, Solver, parent_keys};
@@ -105,12 +105,17 @@ fn weigh(
     {
         return None;
     }
-    let conversion = forms::recast(&seen.old, &column.cells)?;
+    let atom = &solver.reading.atoms[index];
+    let cells: Vec<Option<Value>> = match &atom.lens {
+        Some(_) => column.cells.iter().map(|cell| atom.seen_through_lens(cell.clone())).collect(),
+        None => column.cells.clone(),
+    };
+    let conversion = forms::recast(&seen.old, &cells)?;
     if conversion != Conversion::Same && !solver.ingredients.conversions {
         return None;
     }
-    let name = column.path.last_key();
-    let own = likeness(old_path.last_key(), name);
+    let name = &own_name(&column.path);
+    let own = places_alike(old_path, &column.path).max(within(solver, index, seen, column, old_path));
     let alike = match solver.ingredients.names {
         true => own.max(
             names
@@ -126,18 +131,19 @@ fn weigh(
     let vocabulary = solver
         .ingredients
         .values
-        .then(|| forms::vocabulary(&seen.old, &column.cells))
+        .then(|| forms::vocabulary(&seen.old, &cells))
         .flatten()
         .filter(|(shared, share)| *shared >= 2 && *share >= 0.75)
         .map(|(shared, _)| shared);
     let same_parent = parent_keys(old_path) == parent_keys(&column.path) && !column.path.root;
     let form = forms::common(&seen.old);
     let distinctive = form.is_some_and(forms::Form::is_distinctive);
-    let steady = forms::same_magnitude(&seen.old, &column.cells)
+    let steady = forms::same_magnitude(&seen.old, &cells)
         && (form == Some(forms::Form::Text)
-            || forms::same_length(&seen.old, &column.cells)
+            || forms::same_length(&seen.old, &cells)
             || form == Some(forms::Form::Number))
-        && !units_differ(&full_name(old_path), &full_name(&column.path));
+        && (!matches!(form, Some(forms::Form::Number | forms::Form::NumberText))
+            || !units_differ(&full_name(old_path), &full_name(&column.path)));
     let score = f64::from(alike as u8) * 2.0
         + if same_parent { 1.0 } else { 0.0 }
         + if vocabulary.is_some() { 4.0 } else { 0.0 }
@@ -157,6 +163,24 @@ fn weigh(
         near,
     })
 }
+
+/// A value that became an object with one value of its form inside: that one is it, unless its name says otherwise.
+fn within(solver: &Solver<'_>, index: usize, seen: &Seen, column: &Column, old_path: &FieldPath) -> Likeness {
+    let steps = &old_path.steps;
+    if steps.is_empty() || !column.path.steps.starts_with(steps) || column.path.steps.len() != steps.len() + 1 {
+        return Likeness::None;
+    }
+    let form = forms::common(&seen.old);
+    let beside = &solver.levels[solver.reading.atoms[index].context].new_table.columns;
+    let rival = beside.iter().any(|other| {
+        other.path != column.path && other.path.steps.starts_with(steps) && forms::common(&other.cells) == form
+    });
+    let plain = WITHIN.contains(&column.path.last_key().to_lowercase().as_str());
+    if plain && !rival && form.is_some() { Likeness::Same } else { Likeness::None }
+}
+
+/// Names inside an object that only repeat what the object is.
+const WITHIN: &[&str] = &["count", "total", "amount", "current", "name", "label", "id", "code", "key"];
 
 fn full_name(path: &FieldPath) -> String {
     path.keys().join("_")
@@ -245,7 +269,7 @@ fn assign(solver: &Solver<'_>, seen: &[Seen], open: &[usize], options: &[Option_
             Evidence::Tied { rivals: vec![namesake.to_string()] }
         } else if let Some(shared) = option.vocabulary.filter(|_| only && trusted && alone) {
             Evidence::Vocabulary { shared }
-        } else if option.likeness == Likeness::Same && option.steady && only && margin > 0.4 {
+        } else if option.likeness >= Likeness::Same && option.steady && only && margin > 0.4 {
             Evidence::SameName
         } else if rivals.len() == 1 && margin < 0.5 || rivals.len() > 1 {
             Evidence::Tied { rivals: rivals.iter().take(4).map(|rival| rival.path.to_string()).collect() }
@@ -271,15 +295,17 @@ fn speaks_alone(solver: &Solver<'_>, atom: usize, seen: &Seen, chosen: &FieldPat
 /// A new field that has the very name, though its values look different: it may have been recoded, so no other field is
 /// believed to be it.
 fn namesake<'a>(solver: &'a Solver<'_>, atom: usize, chosen: &FieldPath) -> Option<&'a FieldPath> {
-    let atom = &solver.reading.atoms[atom];
-    let old = atom.path.as_ref()?;
-    let table = &solver.levels[atom.context].new_table;
-    let mut columns = table.columns.iter().map(|column| &column.path);
-    let exact = chosen.last_key() == old.last_key();
-    columns.find(|path| {
+    let context = solver.reading.atoms[atom].context;
+    let old = solver.reading.atoms[atom].path.as_ref()?;
+    if chosen.last_key() == old.last_key() || places_alike(old, chosen) == Likeness::Exact {
+        return None;
+    }
+    let mut columns = solver.levels[context].new_table.columns.iter().filter(|column| {
+        let path = &column.path;
         let plain = !path.root && !path.is_positional() && path.literal().is_none();
-        plain && *path != chosen && !exact && path.last_key() == old.last_key()
-    })
+        plain && path != chosen && path.last_key() == old.last_key()
+    });
+    columns.find(|column| !was_there(solver, context, column)).map(|column| &column.path)
 }
 
 /// The same change of a name at several places is no chance.

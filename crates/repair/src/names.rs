@@ -1,6 +1,8 @@
-//! What names say: tokens of a name, and how close two names are. Names rank, values prove.
+//! What names say: tokens of a name, and how close two names or two places are. Names rank, values prove.
 
 use std::collections::BTreeSet;
+
+use crate::path::{FieldPath, Literal, Step};
 
 /// Words that stand for the same thing in the field names of many sources.
 const SYNONYMS: &[&[&str]] = &[
@@ -34,6 +36,46 @@ const SYNONYMS: &[&[&str]] = &[
 
 /// Words that only say what type a value has.
 const TYPE_WORDS: &[&str] = &["at", "on", "date", "time", "timestamp", "ts", "utc", "datetime", "is", "has", "flag"];
+
+/// Words of a wrapper around a value, which say nothing about what it is: `price.value`, `score.N`, `title.$t`.
+const WRAPPERS: &[&str] = &[
+    "value",
+    "values",
+    "val",
+    "v",
+    "t",
+    "text",
+    "content",
+    "raw",
+    "data",
+    "attribute",
+    "attributes",
+    "property",
+    "properties",
+    "field",
+    "item",
+    "node",
+    "string",
+    "integer",
+    "int",
+    "int32",
+    "int64",
+    "number",
+    "decimal",
+    "double",
+    "float",
+    "long",
+    "bool",
+    "boolean",
+    "datetime",
+    "timestamp",
+    "s",
+    "n",
+    "l",
+    "m",
+    "oid",
+    "date",
+];
 
 /// Words that say that a value is a form of another one made for people.
 const PRESENTATION: &[&str] =
@@ -149,6 +191,50 @@ pub(crate) enum Likeness {
     Close,
     /// The same words, whatever the spelling.
     Same,
+    /// The same words at every step of the way.
+    Exact,
+}
+
+/// What a path says, step by step: without wrappers, with the words that selectors ask for.
+fn spoken(path: &FieldPath) -> Vec<Vec<String>> {
+    let said = |step: &Step| match step {
+        Step::Key(key) => Some(tokens(key)),
+        Step::Where(_, Literal::Text(text)) => Some(tokens(text)),
+        Step::Where(_, Literal::Number(number)) => Some(vec![number.to_string()]),
+        Step::Where(_, Literal::Flag(_)) | Step::At(_) => None,
+    };
+    let steps: Vec<Vec<String>> = path.steps.iter().filter_map(said).filter(|words| !words.is_empty()).collect();
+    let bare: Vec<Vec<String>> = steps.iter().filter(|words| !is_wrapper(words)).cloned().collect();
+    if bare.is_empty() { steps } else { bare }
+}
+
+fn is_wrapper(words: &[String]) -> bool {
+    words.iter().all(|word| WRAPPERS.contains(&word.as_str()))
+}
+
+/// The name that a value at the path goes by: that of the nearest step which says something.
+pub(crate) fn own_name(path: &FieldPath) -> String {
+    spoken(path).last().map(|words| words.join("_")).unwrap_or_default()
+}
+
+/// How two places relate by all names on the way: `Account_Name` and `Account.Name` are the same, `labels.job` and
+/// `labels[name = "job"].value` exactly so.
+pub(crate) fn places_alike(a: &FieldPath, b: &FieldPath) -> Likeness {
+    let (a, b) = (spoken(a), spoken(b));
+    let (Some(last_a), Some(last_b)) = (a.last(), b.last()) else { return Likeness::None };
+    let written = |steps: &[Vec<String>]| steps.iter().map(|words| words.concat()).collect::<Vec<_>>();
+    if written(&a) == written(&b) {
+        return Likeness::Exact;
+    }
+    let words = |steps: &[Vec<String>]| -> BTreeSet<String> {
+        let words = steps.iter().flatten().filter(|word| word.chars().count() > 1);
+        words.filter(|word| !TYPE_WORDS.contains(&word.as_str())).cloned().collect()
+    };
+    let (all_a, all_b) = (words(&a), words(&b));
+    if all_a == all_b && all_a.len() > 1 {
+        return Likeness::Same;
+    }
+    likeness(&last_a.join("_"), &last_b.join("_"))
 }
 
 pub(crate) fn likeness(a: &str, b: &str) -> Likeness {
@@ -203,6 +289,12 @@ pub(crate) fn is_presentation_of(rival: &str, name: &str) -> bool {
     rival.len() > name.len()
         && name.iter().all(|token| rival.contains(token))
         && rest.iter().all(|token| PRESENTATION.contains(&token.as_str()))
+}
+
+/// Whether `rival` is `name` with more words, such as `sale_price` beside `price`.
+pub(crate) fn is_qualified(rival: &str, name: &str) -> bool {
+    let (rival, name) = (tokens(rival), tokens(name));
+    rival.len() > name.len() && name.iter().all(|token| rival.contains(token))
 }
 
 #[cfg(test)]

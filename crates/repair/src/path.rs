@@ -9,13 +9,19 @@ use serde_json::Value;
 pub enum Literal {
     Text(String),
     Flag(bool),
+    /// An identifier; other numbers select nothing.
+    Number(i64),
 }
+
+/// Numbers from here on may be identifiers that a selector asks for.
+const LEAST_IDENTIFIER: i64 = 1_000;
 
 impl Literal {
     pub(crate) fn of(value: &Value) -> Option<Self> {
         match value {
             Value::String(text) if !text.is_empty() && text.len() <= 48 => Some(Self::Text(text.clone())),
             Value::Bool(flag) => Some(Self::Flag(*flag)),
+            Value::Number(number) => number.as_i64().filter(|number| *number >= LEAST_IDENTIFIER).map(Self::Number),
             _ => None,
         }
     }
@@ -71,6 +77,12 @@ impl FieldPath {
         self.steps.iter().any(|step| matches!(step, Step::At(_)))
     }
 
+    /// The same place, whatever item of lists is taken.
+    pub(crate) fn without_positions(&self) -> Self {
+        let steps = self.steps.iter().filter(|step| !matches!(step, Step::At(_))).cloned().collect();
+        Self { root: self.root, steps }
+    }
+
     pub fn parent(&self) -> Self {
         let mut steps = self.steps.clone();
         while let Some(step) = steps.pop() {
@@ -98,6 +110,7 @@ impl FieldPath {
                     let literal = match literal {
                         Literal::Text(text) => Value::String(text.clone()).to_string(),
                         Literal::Flag(flag) => flag.to_string(),
+                        Literal::Number(number) => number.to_string(),
                     };
                     text.push_str(&format!("[{} = {literal}]", key.join(".")));
                 }

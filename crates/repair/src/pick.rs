@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
+use crate::combine::combined;
 use crate::convert::Conversion;
 use crate::fit::fit;
 use crate::forms::{self, Form};
@@ -14,12 +15,22 @@ use crate::settle::{has_namesake, rank, settle, vocabulary_bits};
 use crate::table::{Column, Table};
 use crate::value::{bits, equal, is_empty};
 
+/// What else goes into a value.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum With {
+    /// Other fields behind it, with text between.
+    Then(Vec<(String, FieldPath)>),
+    /// Another field where it is not filled.
+    Else(FieldPath),
+    /// It is a list; each item as text, with this between.
+    Items { inner: Box<Choice>, between: String },
+}
+
 /// A field and what is done to it. Text that has the same value everywhere.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Choice {
     pub(crate) path: FieldPath,
-    /// Joined behind the first with this between.
-    pub(crate) also: Option<(String, FieldPath)>,
+    pub(crate) with: Option<With>,
     pub(crate) conversion: Conversion,
     /// What it becomes where the field says nothing, if that is known.
     pub(crate) default: Option<Value>,
@@ -30,21 +41,33 @@ pub(crate) struct Choice {
 
 impl Choice {
     pub(crate) fn plain(path: FieldPath, conversion: Conversion) -> Self {
-        Self { path, also: None, conversion, default: None, optional: false, support: Support::default() }
+        Self { path, with: None, conversion, default: None, optional: false, support: Support::default() }
     }
 
     /// JSONata of the choice, in parentheses if it needs them.
     pub(crate) fn render(&self, prefix: &str) -> String {
         let x = self.path.render(prefix);
-        let text = match &self.also {
-            Some((between, other)) => format!("{x} & {} & {}", Value::from(between.as_str()), other.render(prefix)),
+        let text = match &self.with {
+            Some(With::Then(rest)) => rest.iter().fold(x.clone(), |text, (between, other)| {
+                let between =
+                    if between.is_empty() { String::new() } else { format!(" & {}", Value::from(between.as_str())) };
+                format!("{text}{between} & {}", other.render(prefix))
+            }),
+            Some(With::Else(other)) => return format!("({x} != null ? {x} : {})", other.render(prefix)),
+            Some(With::Items { inner, between }) => {
+                let inner = match inner.is_plain() {
+                    true => inner.render(""),
+                    false => format!("({})", inner.render("")),
+                };
+                format!("$join({x}.{inner}, {})", Value::from(between.as_str()))
+            }
             None => self.conversion.render(&x),
         };
         if let Some(default) = &self.default {
             return format!("($exists({x}) ? {text} : {default})");
         }
         // Joining text makes something out of nothing.
-        let joins = self.also.is_some() || self.conversion.makes_something_of_nothing();
+        let joins = self.with.is_some() || self.conversion.makes_something_of_nothing();
         let converts = self.optional && self.conversion != Conversion::Same;
         match (joins || converts, self.conversion.reads_numbers()) {
             (true, false) => format!("({x} ? {text})"),
@@ -55,7 +78,7 @@ impl Choice {
     }
 
     pub(crate) fn is_plain(&self) -> bool {
-        self.also.is_none() && self.default.is_none() && self.conversion == Conversion::Same
+        self.with.is_none() && self.default.is_none() && self.conversion == Conversion::Same
     }
 
     pub(crate) fn predict(&self, cell: Option<&Value>) -> Option<Value> {
@@ -109,6 +132,9 @@ impl Rarity {
     }
 }
 
+/// The chance that a value of a recoded field was never seen, up to which its table counts as complete.
+const MOST_UNSEEN: f64 = 0.002;
+
 /// What is looked for.
 pub(crate) struct Request<'a> {
     /// Row of the table, and the value that is known for it.
@@ -118,9 +144,19 @@ pub(crate) struct Request<'a> {
     /// Where it was read, and its values in all remembered rows, beside the table of those.
     pub(crate) before: Option<(&'a Table, &'a [Option<Value>])>,
     pub(crate) old_path: Option<&'a FieldPath>,
+    /// Fields that went into the value before: what they show now may well be it.
+    pub(crate) own: &'a [&'a FieldPath],
+    /// All values that the output may have, if the schema counts them up.
+    pub(crate) members: &'a [Value],
+    /// Codes that are known to be taken apart: the field, and what stands between its parts.
+    pub(crate) codes: &'a [(FieldPath, String)],
     pub(crate) rarity: &'a Rarity,
     /// The field is still there and shows something else: what other fields showed before says nothing either.
     pub(crate) redefined: bool,
+    /// The known rows are later states: what is recoded cannot be told from what went on.
+    pub(crate) stale: bool,
+    /// What the mapping does to the value: known values have gone through it, those of the table have not.
+    pub(crate) lens: Option<&'a Conversion>,
     /// The selector under which all literals of the old selectors are found again.
     pub(crate) selector: Option<&'a [String]>,
     pub(crate) ingredients: Ingredients,
@@ -147,7 +183,7 @@ pub(crate) fn pick(request: &Request<'_>, table: &Table) -> Pick {
         .filter(|choice| !was_something_else(choice, request, table))
         .collect();
     if choices.is_empty() && request.ingredients.conversions {
-        choices = merged(request, table);
+        choices = combined(request, table);
     }
     if choices.is_empty() {
         return Pick::None;
@@ -167,6 +203,7 @@ pub(crate) fn pick(request: &Request<'_>, table: &Table) -> Pick {
     let before = |column: &&Column| request.before.is_some_and(|(table, _)| table.get(&column.path).is_some());
     let alike = |column: &&Column| form.is_none() || forms::common(&column.cells) == form;
     let eligible = table.columns.iter().filter(|column| !before(column) && alike(column)).count();
+    let any = table.columns.iter().filter(|column| !before(column)).count();
     let chance = (1.0 + eligible as f64).log2();
     let enough = |choice: &Choice| {
         let named = rank(choice, request) >= Likeness::Close;
@@ -178,13 +215,19 @@ pub(crate) fn pick(request: &Request<'_>, table: &Table) -> Pick {
         };
         // One value that many rows have says nothing, whatever the names.
         // A field of the very name may have been recoded; another one needs more than chance to be it.
+        // A table can be made of a field of any form.
+        let more = (1.0 + any as f64).log2() - chance;
+        let needed = if matches!(choice.conversion, Conversion::Table(_)) { needed + more } else { needed };
+        let needed = if request.stale { needed + 6.0 } else { needed };
         let needed = if has_namesake(choice, request, table) { needed.max(20.0) } else { needed };
         let rests_on_one = choice.support.values < 2 && choice.support.bits < 12.0;
-        let words = if choice.support.records >= 4 && choice.support.values >= 2 {
+        let words = if choice.support.records >= if named { 3 } else { 4 } && choice.support.values >= 2 {
             vocabulary_bits(choice, request, table)
         } else {
             0.0
         };
+        let words = if of_known_code(choice, request) { words + learned(choice) + chance } else { words };
+        let words = if recoded_in_place(choice, request) { words + 4.0 } else { words };
         let unproven_rule = choice.conversion.is_learned() && choice.support.values < 2;
         !rests_on_one && !unproven_rule && choice.support.bits + words - learned(choice) >= needed
     };
@@ -203,10 +246,25 @@ pub(crate) fn pick(request: &Request<'_>, table: &Table) -> Pick {
     settle(choices, request, table)
 }
 
+/// Whether it is a part of a code of which another part is proven.
+fn of_known_code(choice: &Choice, request: &Request<'_>) -> bool {
+    let part = match &choice.conversion {
+        Conversion::Chain(chain) => chain.first(),
+        other => Some(other),
+    };
+    let Some(Conversion::Part { separator, .. }) = part else { return false };
+    request.codes.iter().any(|(path, between)| path == &choice.path && between == separator)
+}
+
+/// Whether the values of a field were recoded where they stand.
+fn recoded_in_place(choice: &Choice, request: &Request<'_>) -> bool {
+    matches!(choice.conversion, Conversion::Table(_) | Conversion::Is(_)) && request.old_path == Some(&choice.path)
+}
+
 /// Whether the field was there before, unread, and showed something else.
 fn was_something_else(choice: &Choice, request: &Request<'_>, now: &Table) -> bool {
     let Some((table, values)) = request.before else { return false };
-    if request.old_path == Some(&choice.path) {
+    if request.old_path == Some(&choice.path) || request.own.contains(&&choice.path) {
         return false;
     }
     let Some(column) = table.get(&choice.path) else { return false };
@@ -252,17 +310,25 @@ fn assess(column: &Column, request: &Request<'_>, _columns: usize) -> Option<Cho
             }
         }
     }
-    let fits = fit(&pairs, request.ingredients.conversions);
+    let seen_alike = |(new, expected): &(&Value, &Value)| {
+        request.lens.and_then(|lens| lens.apply(new)).is_some_and(|new| equal(&new, expected))
+    };
+    let fits = match !pairs.is_empty() && pairs.iter().all(seen_alike) {
+        true => vec![Conversion::Same],
+        false => fit(&pairs, request.ingredients.conversions),
+    };
     // Only a choice from a list may find nothing in what says something.
     let may_find_nothing = |fit: &Conversion| match fit {
         Conversion::FirstOfLength(_) => nothing.iter().all(|cell| fit.apply(cell).is_none()),
         _ => nothing.is_empty(),
     };
+    let recoded = |fit: &Conversion| matches!(fit, Conversion::Table(_) | Conversion::Is(_) | Conversion::Not);
+    let fits = fits.into_iter().filter(|fit| !(request.stale && recoded(fit)));
     let conversion = fits.into_iter().find(|fit| may_find_nothing(fit) && is_complete(fit, column, request))?;
     let both_empty = both_empty + nothing.len();
     let support = support(&pairs, both_empty, default.is_some(), &conversion, request.rarity)?;
     let path = column.path.clone();
-    Some(Choice { path, also: None, conversion, default: default.cloned(), optional: false, support })
+    Some(Choice { path, with: None, conversion, default: default.cloned(), optional: false, support })
 }
 
 /// Whether the conversion can do all that the new field shows, and a recoding gives all that the old field showed: a
@@ -285,11 +351,25 @@ fn is_complete(conversion: &Conversion, column: &Column, request: &Request<'_>) 
         Conversion::Table(table) => {
             let gives = |value: &Value| table.iter().any(|(_, to)| equal(to, value));
             let before = request.before.into_iter().flat_map(|(_, values)| values.iter().flatten());
-            let all_given = before.filter(|value| !is_empty(Some(value))).all(gives);
-            all_given && filled.all(|cell| conversion.apply(cell).is_some())
+            let before: Vec<&Value> = before.filter(|value| !is_empty(Some(value))).collect();
+            let seen = (before.len() + filled.clone().count()).saturating_sub(request.known.len());
+            before.into_iter().all(gives)
+                && filled.all(|cell| conversion.apply(cell).is_some())
+                && has_all_values(table, request.members, seen)
         }
         _ => filled.all(|cell| conversion.apply(cell).is_some()) && added_everywhere(conversion, request),
     }
+}
+
+/// Whether a table has all values there are: those that the schema counts up, or as many as would leave hardly a chance
+/// for one more to stay unseen so long.
+fn has_all_values(table: &[(Value, Value)], members: &[Value], seen: usize) -> bool {
+    let given = |member: &Value| table.iter().any(|(_, to)| equal(to, member));
+    if !members.is_empty() && members.iter().all(given) || table.iter().all(|(from, _)| from.is_boolean()) {
+        return true;
+    }
+    let values = table.len() as f64;
+    (values / (values + 1.0)).powf(seen as f64) < MOST_UNSEEN
 }
 
 /// Text that a conversion adds stood in all values that are remembered, not only in those of known entities.
@@ -334,60 +414,17 @@ fn support(
         (distinct.len(), bits)
     };
     let bits = match conversion {
-        // What a table was learned from does not speak for it; only repetitions do.
-        Conversion::Table(table) if !flags => (pairs.len() - table.len()) as f64 * 2.0,
+        Conversion::Table(table) => table_bits(pairs, table, distinct.len()),
         Conversion::Is(_) => (pairs.len() + both_empty) as f64 * 1.5,
         _ => bits,
     };
     (bits > 0.0).then_some(Support { records: pairs.len() + both_empty, values, bits })
 }
 
-/// Two fields of text joined, such as first and last name.
-fn merged(request: &Request<'_>, table: &Table) -> Vec<Choice> {
-    let known: Vec<(usize, &str)> = request
-        .known
-        .iter()
-        .filter_map(|(row, value)| Some((*row, value.and_then(Value::as_str).filter(|text| !text.is_empty())?)))
-        .collect();
-    let Some((first_row, first)) = known.first().copied() else { return Vec::new() };
-    if known.len() != request.known.iter().filter(|(_, value)| !is_empty(*value)).count() || known.len() < 2 {
-        return Vec::new();
-    }
-    let text = |column: &Column, row: usize| -> Option<String> {
-        column.cells.get(row)?.as_ref()?.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
-    };
-    let plain = || table.columns.iter().filter(|column| !column.path.root && !column.path.is_positional());
-    let heads: Vec<_> = plain()
-        .filter(|c| text(c, first_row).is_some_and(|t| t.len() < first.len() && first.starts_with(&t)))
-        .collect();
-    let tails: Vec<_> =
-        plain().filter(|c| text(c, first_row).is_some_and(|t| t.len() < first.len() && first.ends_with(&t))).collect();
-    let mut found = Vec::new();
-    for head in heads.iter().take(40) {
-        for tail in tails.iter().take(40) {
-            let (Some(a), Some(b)) = (text(head, first_row), text(tail, first_row)) else { continue };
-            if a.len() + b.len() > first.len() || head.path == tail.path {
-                continue;
-            }
-            let between = &first[a.len()..first.len() - b.len()];
-            let holds = known.iter().all(|(row, expected)| {
-                text(head, *row).zip(text(tail, *row)).is_some_and(|(a, b)| format!("{a}{between}{b}") == *expected)
-            });
-            if holds && between.chars().count() <= 3 && between.chars().all(|c| !c.is_alphanumeric()) {
-                let mut distinct: Vec<_> = known.iter().map(|(_, text)| *text).collect();
-                distinct.sort_unstable();
-                distinct.dedup();
-                let bits = distinct.len() as f64 * 12.0;
-                found.push(Choice {
-                    path: head.path.clone(),
-                    also: Some((between.to_owned(), tail.path.clone())),
-                    conversion: Conversion::Same,
-                    default: None,
-                    optional: false,
-                    support: Support { records: known.len(), values: distinct.len(), bits },
-                });
-            }
-        }
-    }
-    found
+/// What a table was learned from does not speak for it; repetitions do, and values that it leaves as they are.
+fn table_bits(pairs: &[(&Value, &Value)], table: &[(Value, Value)], values: usize) -> f64 {
+    let each = (values.max(2) as f64).log2();
+    let repeated = pairs.len() - table.len();
+    let kept = table.iter().filter(|(from, to)| equal(from, to)).count();
+    (repeated + kept) as f64 * each
 }

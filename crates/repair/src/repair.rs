@@ -10,13 +10,13 @@ use crate::evidence::{Evidence, FieldChange, Repair, Story, Trial, Verdict};
 use crate::guard::{Jump, JumpKind, jumps};
 use crate::infer;
 use crate::outage::{Outage, Usual, recognise};
+use crate::places::descend;
 use crate::profile::OutputProfile;
 use crate::proof::{regressed, run};
 use crate::settings::Settings;
 use crate::shape;
 use crate::solve::{Solution, Solver};
 use crate::syntax::Reading;
-use crate::table::descend;
 use crate::value::is_empty;
 use crate::verdict::{Findings, decide};
 

@@ -5,10 +5,11 @@ use serde_json::Value;
 use crate::eval::Evaluator;
 use crate::join::{Pair, join, join_within};
 use crate::names::{Likeness, likeness};
-use crate::path::FieldPath;
+use crate::path::{FieldPath, Step};
+use crate::places::{RowPlace, row_places};
 use crate::settings::Ingredients;
 use crate::syntax::Context;
-use crate::table::{Table, row_places};
+use crate::table::Table;
 
 const MOST: usize = 300;
 
@@ -102,11 +103,34 @@ impl Level {
         let mut chosen = (kept, None, None);
         let covered = coverage(&Table::of(&chosen.0.refs(), false), fields);
         let kept_serves = !chosen.0.values.is_empty() && (covered >= 0.34 || !has_objects);
-        if !kept_serves && has_objects && ingredients.structure && !around.lost {
+        if !kept_serves && has_objects && ingredients.structure && !around.lost && !context.computed {
             let name = context.path.as_ref().map(|path| path.last_key().to_owned()).unwrap_or_default();
             let many = old.values.len() > around.old.values.len();
+            let listed_before = context.path.as_ref().is_some_and(|path| {
+                let before = row_places(&around.old.refs());
+                before.iter().any(|place| place.listed && place.path == path.without_positions())
+            });
             let mut best = if chosen.0.values.is_empty() { 0.3 } else { covered + 0.6 };
-            for place in row_places(&around.new.refs()) {
+            let filters =
+                context.path.iter().flat_map(|path| &path.steps).filter(|step| matches!(step, Step::Where(..)));
+            let only = match filters.collect::<Vec<_>>().as_slice() {
+                [] => Some(None),
+                [Step::Where(key, literal)] => Some(Some((key.clone(), literal.clone()))),
+                _ => None,
+            };
+            let first = context.path.as_ref().is_some_and(FieldPath::is_positional);
+            // A filter of the author is kept; more than one cannot be followed.
+            let places = only.map_or(Vec::new(), |only| {
+                row_places(&around.new.refs())
+                    .into_iter()
+                    .map(|place| RowPlace { only: only.clone(), ..place })
+                    .collect()
+            });
+            for place in places {
+                // The one that was first among several is not all of them.
+                if first && around.new.values.iter().any(|parent| place.rows(parent).len() > 1) {
+                    continue;
+                }
                 let mut rows = Rows::default();
                 for (index, parent) in around.new.values.iter().enumerate() {
                     for row in place.rows(parent) {
@@ -118,9 +142,15 @@ impl Level {
                 let shared = joined as f64 / rows.values.len().max(1) as f64;
                 let named = if likeness(place.path.last_key(), &name) >= Likeness::Close { 0.2 } else { 0.0 };
                 let several = if many == (rows.values.len() > around.new.values.len()) { 0.15 } else { 0.0 };
+                let listed = if place.listed == listed_before { 0.25 } else { 0.0 };
                 let depth = place.path.steps.len() as f64 * 0.01;
-                let score =
-                    coverage(&table, fields) + 2.0 * shared + f64::from(u8::from(joined > 0)) + named + several - depth;
+                let score = coverage(&table, fields)
+                    + 2.0 * shared
+                    + f64::from(u8::from(joined > 0))
+                    + named
+                    + several
+                    + listed
+                    - depth;
                 if score > best {
                     best = score;
                     chosen = (rows, Some(place.render()), place.render_with_key());
@@ -141,8 +171,20 @@ impl Level {
         Self { old, new, old_table, new_table, pairs, moved, moved_with_key, lost }
     }
 
+    /// Rows that show what they showed before; contradictions count.
     pub(crate) fn fresh(&self) -> impl Iterator<Item = &Pair> {
         self.pairs.iter().filter(|pair| pair.fresh)
+    }
+
+    /// Whether all known rows are later states, whose agreement says much and whose contradiction says nothing.
+    pub(crate) fn is_stale(&self) -> bool {
+        !self.pairs.iter().any(|pair| pair.fresh)
+    }
+
+    /// The rows to learn from: those that are as before, or all if there are none.
+    pub(crate) fn witnesses(&self) -> impl Iterator<Item = &Pair> {
+        let stale = self.is_stale();
+        self.pairs.iter().filter(move |pair| pair.fresh || stale)
     }
 }
 

@@ -6,7 +6,12 @@ use serde_json::{Map, Value};
 pub(crate) struct FieldSchema {
     validator: Option<Validator>,
     pub(crate) required: bool,
+    /// All values that the field may have, if the schema counts them up; `null` is not among them.
+    pub(crate) members: Vec<Value>,
 }
+
+/// A range of whole numbers up to this wide counts its values up.
+const WIDEST_RANGE: i64 = 20;
 
 impl FieldSchema {
     /// Of the field at these names, arrays walked through.
@@ -16,7 +21,7 @@ impl FieldSchema {
         for name in names {
             at = at.and_then(|at| step_into(schema, at, name));
             let Some((next, needed)) = at.and_then(|at| field(schema, at, name)) else {
-                return Self { validator: None, required: false };
+                return Self { validator: None, required: false, members: Vec::new() };
             };
             (at, required) = (Some(next), needed);
         }
@@ -29,7 +34,8 @@ impl FieldSchema {
             }
             jsonschema::options().offline().should_validate_formats(true).build(&Value::Object(own)).ok()
         });
-        Self { validator, required }
+        let members = at.map(members).unwrap_or_default();
+        Self { validator, required, members }
     }
 
     /// Whether nothing is said about the field.
@@ -42,6 +48,20 @@ impl FieldSchema {
             None => !self.required,
             Some(value) => self.validator.as_ref().is_none_or(|validator| validator.is_valid(value)),
         }
+    }
+}
+
+fn members(schema: &Value) -> Vec<Value> {
+    if let Some(Value::Array(members)) = schema.get("enum") {
+        return members.iter().filter(|member| !member.is_null()).cloned().collect();
+    }
+    let bound = |key: &str| schema.get(key).and_then(Value::as_i64);
+    let whole = schema.get("type").is_some_and(|kind| kind == "integer");
+    match (bound("minimum"), bound("maximum")) {
+        (Some(low), Some(high)) if whole && (0..WIDEST_RANGE).contains(&(high - low)) => {
+            (low..=high).map(Value::from).collect()
+        }
+        _ => Vec::new(),
     }
 }
 

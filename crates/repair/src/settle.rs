@@ -4,7 +4,9 @@ use serde_json::Value;
 
 use crate::convert::Conversion;
 use crate::forms;
-use crate::names::{Likeness, is_for_people, is_presentation_of, likeness, tokens};
+use crate::names::{
+    Likeness, is_for_people, is_presentation_of, is_qualified, likeness, own_name, places_alike, tokens,
+};
 use crate::path::{FieldPath, Literal, Step};
 use crate::pick::{Choice, Pick, Request};
 use crate::table::Table;
@@ -35,6 +37,7 @@ pub(crate) fn settle(mut choices: Vec<Choice>, request: &Request<'_>, table: &Ta
     if request.ingredients.names && choices.iter().any(bears_name) {
         choices.retain(|choice| !choice.path.is_positional());
     }
+    one_of_each_place(&mut choices, request, table);
     // Where it was read before, it is read again.
     if let Some(old) = request.old_path
         && let Some(kept) = choices.iter().position(|choice| &choice.path == old)
@@ -66,10 +69,15 @@ pub(crate) fn settle(mut choices: Vec<Choice>, request: &Request<'_>, table: &Ta
         let people = is_for_people(name) && !request.names.iter().any(|name| is_for_people(name));
         let beside = choice.path.parent() == best.path.parent();
         let presentation = beside && (is_presentation_of(name, &best_name) || (people && !is_for_people(&best_name)));
-        let far_less_named = best_rank == Likeness::Same && rank(choice, request) <= Likeness::Weak;
+        let far_less_named = best_rank >= Likeness::Same && rank(choice, request) <= Likeness::Weak;
+        let by_chance = best_rank >= Likeness::Close
+            && !best.path.is_positional()
+            && choice.path.is_positional()
+            && rank(choice, request) == Likeness::None;
+        let qualified = best_rank >= Likeness::Same && beside && is_qualified(name, &best_name);
         let same_reference =
             shared(&best) > shared(choice) && choice.path.literal().is_none() && same_identifiers(&best, choice, table);
-        same_field || !(presentation || far_less_named || same_reference)
+        same_field || !(presentation || by_chance || far_less_named || qualified || same_reference)
     });
     // The same value at several places of one array is one choice only if no array has more than one item.
     let rivals: Vec<Choice> = choices.iter().filter(|choice| differs(choice, &best, table)).cloned().collect();
@@ -79,6 +87,28 @@ pub(crate) fn settle(mut choices: Vec<Choice>, request: &Request<'_>, table: &Ta
     let mut tied = vec![best];
     tied.extend(rivals);
     Pick::Tied(tied)
+}
+
+/// Of choices that differ only in which item of a list they take, while no list has more than one: the one that treats
+/// lists as the mapping did, else the one that takes all there is and fails loudly once there are more.
+fn one_of_each_place(choices: &mut Vec<Choice>, request: &Request<'_>, table: &Table) {
+    let first = request.old_path.is_some_and(FieldPath::is_positional);
+    let strength = |path: &FieldPath| match path.is_positional() {
+        true if path.steps.contains(&Step::At(-1)) => 2,
+        positional => u8::from(positional != first),
+    };
+    let cells = |choice: &Choice| table.get(&choice.path).map(|column| &column.cells);
+    let weaker = |choice: &Choice, all: &[Choice]| {
+        all.iter().any(|other| {
+            other.path != choice.path
+                && other.path.without_positions() == choice.path.without_positions()
+                && other.conversion == choice.conversion
+                && cells(other) == cells(choice)
+                && (strength(&other.path), other.path.steps.len()) < (strength(&choice.path), choice.path.steps.len())
+        })
+    };
+    let all = choices.clone();
+    choices.retain(|choice| !weaker(choice, &all));
 }
 
 pub(crate) fn has_namesake(choice: &Choice, request: &Request<'_>, table: &Table) -> bool {
@@ -92,10 +122,15 @@ pub(crate) fn has_namesake(choice: &Choice, request: &Request<'_>, table: &Table
 
 /// Bits for a field whose recurring values are those that the old field had, in all rows and not only in known ones.
 pub(crate) fn vocabulary_bits(choice: &Choice, request: &Request<'_>, table: &Table) -> f64 {
-    let Some((_, values)) = request.before else { return 0.0 };
-    let plain = choice.conversion == Conversion::Same && request.ingredients.values;
-    let Some(column) = table.get(&choice.path).filter(|_| plain) else { return 0.0 };
-    let shares = forms::vocabulary(values, &column.cells).is_some_and(|(shared, share)| shared >= 2 && share >= 0.75);
+    let Some((_, values)) = request.before.filter(|_| request.ingredients.values) else { return 0.0 };
+    // What a table was made to give is no evidence for it.
+    let made_to_fit = matches!(choice.conversion, Conversion::Table(_) | Conversion::Is(_) | Conversion::Not);
+    let Some(column) = table.get(&choice.path).filter(|_| !made_to_fit) else { return 0.0 };
+    let now: Vec<Option<Value>> = match choice.conversion {
+        Conversion::Same => column.cells.clone(),
+        _ => column.cells.iter().map(|cell| choice.predict(cell.as_ref())).collect(),
+    };
+    let shares = forms::vocabulary(values, &now).is_some_and(|(shared, share)| shared >= 2 && share >= 0.6);
     if shares { 4.0 } else { 0.0 }
 }
 
@@ -122,7 +157,7 @@ fn same_identifiers(best: &Choice, other: &Choice, table: &Table) -> bool {
 
 /// Whether the choice reads another field, or makes something else of a new row.
 fn differs(choice: &Choice, best: &Choice, table: &Table) -> bool {
-    if choice.path != best.path || choice.also != best.also {
+    if choice.path != best.path || choice.with != best.with {
         return true;
     }
     let Some(column) = table.get(&best.path) else { return false };
@@ -136,7 +171,8 @@ pub(crate) fn rank(choice: &Choice, request: &Request<'_>) -> Likeness {
     if !request.ingredients.names {
         return Likeness::None;
     }
-    let name = choice.path.last_key();
+    let name = &own_name(&choice.path);
+    let place = request.old_path.map_or(Likeness::None, |old| places_alike(old, &choice.path));
     let literal = match (&choice.conversion, request.names) {
         (Conversion::Is(Value::String(text)), names)
             if names.iter().any(|name| likeness(name, text) >= Likeness::Close) =>
@@ -150,5 +186,14 @@ pub(crate) fn rank(choice: &Choice, request: &Request<'_>) -> Likeness {
         Some((_, found)) if Some(found) == asked => literal.max(Likeness::Close),
         _ => literal,
     };
-    request.names.iter().map(|old| likeness(old, name)).max().unwrap_or(Likeness::None).max(literal)
+    // What stands in an object of the name belongs to it.
+    let around = choice
+        .path
+        .keys()
+        .iter()
+        .rev()
+        .skip(1)
+        .any(|key| request.names.iter().any(|name| likeness(name, key) >= Likeness::Same));
+    let place = if around { place.max(Likeness::Close) } else { place };
+    request.names.iter().map(|old| likeness(old, name)).max().unwrap_or(Likeness::None).max(literal).max(place)
 }

@@ -2,6 +2,9 @@
 
 use jlens_core::ast::{Ast, BinaryOp, Node, NodeKind, Span, Stage};
 
+use serde_json::Value;
+
+use crate::convert::Conversion;
 use crate::path::{FieldPath, Literal, Step};
 
 /// Rows that a part of the mapping is evaluated for. The first is the record itself.
@@ -13,6 +16,19 @@ pub(crate) struct Context {
     pub(crate) path: Option<FieldPath>,
     /// The places in the mapping where the rows are named.
     pub(crate) spans: Vec<(Span, String)>,
+    /// The rows are what a variable holds: they move with what the variable is made of.
+    pub(crate) computed: bool,
+}
+
+/// A variable that holds more than rows, such as one of two parts.
+#[derive(Debug, Clone)]
+struct Computed {
+    name: String,
+    /// What it is made of: whoever reads the variable reads these.
+    atoms: Vec<usize>,
+    context: usize,
+    /// The rows that it holds, once something is read of them.
+    rows: Option<usize>,
 }
 
 /// A value that the mapping reads of a row.
@@ -24,6 +40,17 @@ pub(crate) struct Atom {
     pub(crate) path: Option<FieldPath>,
     /// Where it stands, and what stands for the row there.
     pub(crate) sites: Vec<(Span, String)>,
+    /// What the mapping does to the value at all of these places, such as `$lowercase`: only what is left matters.
+    pub(crate) lens: Option<Conversion>,
+}
+
+impl Atom {
+    pub(crate) fn seen_through_lens(&self, value: Option<Value>) -> Option<Value> {
+        match &self.lens {
+            Some(lens) => value.map(|value| lens.apply(&value).unwrap_or(value)),
+            None => value,
+        }
+    }
 }
 
 /// One field of the output.
@@ -49,21 +76,37 @@ pub(crate) struct Reading<'a> {
     pub(crate) leaves: Vec<Leaf>,
     /// Functions that the mapping defines for itself, as text to be put before parts of it.
     pub(crate) prelude: String,
+    /// Variables that are set for the rows of a context, in order.
+    pub(crate) bindings: Vec<(usize, Span)>,
     pub(crate) opaque: bool,
 }
 
 impl<'a> Reading<'a> {
     pub(crate) fn of(ast: &'a Ast) -> Self {
-        let root = Context { parent: None, text: "$".into(), path: Some(FieldPath::default()), spans: Vec::new() };
+        let root = Context {
+            parent: None,
+            text: "$".into(),
+            path: Some(FieldPath::default()),
+            spans: Vec::new(),
+            computed: false,
+        };
         let mut reading = Self {
             source: &ast.source,
             contexts: vec![root],
             atoms: Vec::new(),
             leaves: Vec::new(),
             prelude: String::new(),
+            bindings: Vec::new(),
             opaque: false,
         };
-        let mut walk = Walk { reading: &mut reading, names: Vec::new(), open: Vec::new() };
+        let mut walk = Walk {
+            reading: &mut reading,
+            names: Vec::new(),
+            computed: Vec::new(),
+            binding: Vec::new(),
+            open: Vec::new(),
+            lens: None,
+        };
         walk.node(&ast.root, &Scope { context: 0, prefix: String::new() });
         if reading.leaves.is_empty() {
             let atoms = (0..reading.atoms.len()).collect();
@@ -92,8 +135,13 @@ struct Walk<'r, 'a> {
     reading: &'r mut Reading<'a>,
     /// Variables that stand for rows.
     names: Vec<(String, usize)>,
+    computed: Vec<Computed>,
+    /// What the variables that are being set are made of, outermost first.
+    binding: Vec<Vec<usize>>,
     /// Leaves that are being read, outermost first.
     open: Vec<usize>,
+    /// What is done to the value that is read next.
+    lens: Option<Conversion>,
 }
 
 impl<'a> Walk<'_, 'a> {
@@ -116,12 +164,15 @@ impl<'a> Walk<'_, 'a> {
                 Some((_, inner)) if name.is_empty() || name == "$" || self.names.iter().any(|(n, _)| n == name) => {
                     self.atom(inner.context, "$".to_owned(), Some(FieldPath::default()), node.span, inner.prefix);
                 }
-                _ => {}
+                _ => self.variable(name, scope),
             },
             NodeKind::Object { pairs } => {
                 for (key, value) in pairs {
                     self.pair(key, value, scope);
                 }
+            }
+            NodeKind::Function { .. } if looked_up(node).is_some() => {
+                self.path(node, std::slice::from_ref(node), scope)
             }
             NodeKind::Function { procedure, args } => self.call(procedure, args, scope),
             NodeKind::Bind { lhs, rhs } => self.bind(node, lhs, rhs, scope),
@@ -180,6 +231,44 @@ impl<'a> Walk<'_, 'a> {
         }
     }
 
+    /// Notes what is read by reading a variable.
+    fn variable(&mut self, name: &str, scope: &Scope) {
+        let Some(computed) = self.computed.iter().rev().find(|known| known.name == name).cloned() else { return };
+        computed.atoms.iter().for_each(|atom| self.note(*atom));
+        if computed.context != scope.context {
+            self.mark_opaque();
+        }
+    }
+
+    /// The rows that a variable holds.
+    fn rows_of_variable(&mut self, name: &str) -> Option<Scope> {
+        let index = self.computed.iter().rposition(|known| known.name == name)?;
+        let context = self.computed[index].context;
+        let rows = match self.computed[index].rows {
+            Some(rows) => rows,
+            None => {
+                let set = self.reading.bindings.iter().filter(|(known, _)| *known == context);
+                let set: String = set.map(|(_, span)| format!("{}; ", self.text(*span))).collect();
+                let text = format!("({}{set}${name})", self.reading.prelude);
+                let rows = Context { parent: Some(context), text, path: None, spans: Vec::new(), computed: true };
+                self.reading.contexts.push(rows);
+                self.reading.contexts.len() - 1
+            }
+        };
+        self.computed[index].rows = Some(rows);
+        Some(Scope { context: rows, prefix: format!("${name}") })
+    }
+
+    /// Notes that what is being read reads the atom.
+    fn note(&mut self, atom: usize) {
+        let open = self.open.last().map(|leaf| &mut self.reading.leaves[*leaf].atoms);
+        for atoms in open.into_iter().chain(&mut self.binding) {
+            if !atoms.contains(&atom) {
+                atoms.push(atom);
+            }
+        }
+    }
+
     fn path(&mut self, node: &'a Node, steps: &'a [Node], scope: &Scope) {
         let (mut base, mut taken) = (scope.clone(), 0);
         if let Some(Node { kind: NodeKind::Variable { name }, attrs, .. }) = steps.first() {
@@ -188,7 +277,18 @@ impl<'a> Walk<'_, 'a> {
                     base = inner;
                     taken = usize::from(attrs.stages.is_empty());
                 }
+                _ if steps.len() > 1
+                    && steps[1..].iter().all(is_simple)
+                    && attrs.stages.is_empty()
+                    && self.computed.iter().any(|known| known.name == *name) =>
+                {
+                    self.variable(name, scope);
+                    if let Some(rows) = self.rows_of_variable(name) {
+                        (base, taken) = (rows, 1);
+                    }
+                }
                 _ => {
+                    self.variable(name, scope);
                     // A value that was computed before, or a function's parameter: what it reads is read there.
                     steps.iter().skip(1).filter(|step| !is_simple(step)).for_each(|step| self.node(step, scope));
                     return;
@@ -249,7 +349,8 @@ impl<'a> Walk<'_, 'a> {
     fn context(&mut self, parent: usize, text: String, path: Option<FieldPath>, span: Span, prefix: String) -> usize {
         let known = self.reading.contexts.iter().position(|known| known.parent == Some(parent) && known.text == text);
         let index = known.unwrap_or_else(|| {
-            self.reading.contexts.push(Context { parent: Some(parent), text, path, spans: Vec::new() });
+            let context = Context { parent: Some(parent), text, path, spans: Vec::new(), computed: false };
+            self.reading.contexts.push(context);
             self.reading.contexts.len() - 1
         });
         self.reading.contexts[index].spans.push((span, prefix));
@@ -259,15 +360,15 @@ impl<'a> Walk<'_, 'a> {
     fn atom(&mut self, context: usize, text: String, path: Option<FieldPath>, span: Span, prefix: String) {
         let known = self.reading.atoms.iter().position(|atom| atom.context == context && atom.text == text);
         let index = known.unwrap_or_else(|| {
-            self.reading.atoms.push(Atom { context, text, path, sites: Vec::new() });
+            self.reading.atoms.push(Atom { context, text, path, sites: Vec::new(), lens: self.lens.clone() });
             self.reading.atoms.len() - 1
         });
-        self.reading.atoms[index].sites.push((span, prefix));
-        if let Some(leaf) = self.open.last()
-            && !self.reading.leaves[*leaf].atoms.contains(&index)
-        {
-            self.reading.leaves[*leaf].atoms.push(index);
+        let lens = self.lens.take();
+        if self.reading.atoms[index].lens != lens {
+            self.reading.atoms[index].lens = None;
         }
+        self.reading.atoms[index].sites.push((span, prefix));
+        self.note(index);
     }
 
     fn call(&mut self, procedure: &'a Node, args: &'a [Node], scope: &Scope) {
@@ -288,7 +389,14 @@ impl<'a> Walk<'_, 'a> {
         if !matches!(procedure.kind, NodeKind::Variable { .. }) {
             self.node(procedure, scope);
         }
-        args.iter().for_each(|arg| self.node(arg, scope));
+        for arg in args {
+            self.lens = match arg {
+                Node { kind: NodeKind::Path { steps, .. }, .. } if steps.iter().all(is_simple) => lens_of(procedure),
+                _ => None,
+            };
+            self.node(arg, scope);
+            self.lens = None;
+        }
     }
 
     fn bind(&mut self, node: &'a Node, lhs: &'a Node, rhs: &'a Node, scope: &Scope) {
@@ -302,19 +410,38 @@ impl<'a> Walk<'_, 'a> {
                 let text = self.text(rhs.span).to_owned();
                 let context = self.context(scope.context, text, field_path(steps), rhs.span, scope.prefix.clone());
                 self.names.push((name.clone(), context));
+                self.reading.bindings.push((scope.context, node.span));
             }
             _ => {
+                self.binding.push(Vec::new());
                 self.node(rhs, scope);
-                self.mark_opaque();
+                let atoms = self.binding.pop().unwrap_or_default();
+                let context = scope.context;
+                self.computed.push(Computed { name: name.clone(), atoms, context, rows: None });
+                self.reading.bindings.push((context, node.span));
             }
         }
     }
+}
+
+/// Functions that a value may go through before anything looks at it.
+fn lens_of(procedure: &Node) -> Option<Conversion> {
+    let NodeKind::Variable { name } = &procedure.kind else { return None };
+    Some(match name.as_str() {
+        "lowercase" => Conversion::Lower,
+        "uppercase" => Conversion::Upper,
+        "trim" => Conversion::Trim,
+        "number" => Conversion::ToNumber,
+        "string" => Conversion::ToText,
+        _ => return None,
+    })
 }
 
 /// A name, or the row itself, with nothing but literal filters.
 fn is_simple(step: &Node) -> bool {
     let named = match &step.kind {
         NodeKind::Name { .. } => true,
+        NodeKind::Function { .. } => looked_up(step).is_some(),
         NodeKind::Variable { name } => name.is_empty() && !step.attrs.stages.is_empty(),
         _ => false,
     };
@@ -325,12 +452,26 @@ fn is_simple(step: &Node) -> bool {
         && step.attrs.stages.iter().all(|stage| matches!(stage, Stage::Filter { .. }))
 }
 
+/// The name in `$lookup($, "name")`, which reads what `name` reads.
+fn looked_up(step: &Node) -> Option<&str> {
+    let NodeKind::Function { procedure, args } = &step.kind else { return None };
+    let lookup = matches!(&procedure.kind, NodeKind::Variable { name } if name == "lookup");
+    match args.as_slice() {
+        [Node { kind: NodeKind::Variable { name }, .. }, Node { kind: NodeKind::String { value }, .. }]
+            if lookup && name.is_empty() =>
+        {
+            Some(value)
+        }
+        _ => None,
+    }
+}
+
 fn field_path(steps: &[Node]) -> Option<FieldPath> {
     let mut path = FieldPath::default();
     for step in steps {
         match &step.kind {
             NodeKind::Name { name } => path.steps.push(Step::Key(name.clone())),
-            NodeKind::Variable { .. } => return None,
+            NodeKind::Function { .. } => path.steps.push(Step::Key(looked_up(step)?.to_owned())),
             _ => return None,
         }
         for stage in &step.attrs.stages {
@@ -353,6 +494,11 @@ fn selector(expr: &Node) -> Option<Step> {
             let literal = match &rhs.kind {
                 NodeKind::String { value } => Literal::Text(value.clone()),
                 NodeKind::Bool { value } => Literal::Flag(*value),
+                NodeKind::Number { value } if value.fract() == 0.0 && value.abs() < 9.0e15 =>
+                {
+                    #[expect(clippy::cast_possible_truncation, reason = "a whole number below 2^53")]
+                    Literal::Number(*value as i64)
+                }
                 _ => return None,
             };
             Some(Step::Where(names(lhs)?, literal))

@@ -1,9 +1,8 @@
 //! Rows as columns: every path of every row, with the values it has, in the way JSONata would give them.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::path::{FieldPath, Literal, Step};
 
@@ -12,6 +11,8 @@ const MOST_ROWS: usize = 300;
 const MOST_COLUMNS: usize = 8_000;
 const DEEPEST: usize = 24;
 const MOST_SELECTED: usize = 600;
+/// A list of values with a fixed length up to this is a tuple, such as a position on a map.
+const LONGEST_TUPLE: usize = 12;
 /// A field whose values name the items of an array has no more values than this.
 const MOST_SELECTOR_VALUES: usize = 40;
 
@@ -25,6 +26,8 @@ pub(crate) struct Column {
 pub(crate) struct Table {
     pub(crate) columns: Vec<Column>,
     by_path: HashMap<FieldPath, usize>,
+    /// Lists of objects, with their items per row.
+    pub(crate) lists: Vec<(FieldPath, Vec<Vec<Value>>)>,
     rows: usize,
 }
 
@@ -108,6 +111,8 @@ impl Table {
                 }
             }
             Value::Array(items) if items.is_empty() => self.put(row, steps, value, within_array),
+            // As JSONata has it: a list of values is itself, items of lists are walked through.
+            Value::Array(items) if !within_array && items.iter().all(is_single) => self.put(row, steps, value, false),
             Value::Array(items) => {
                 for item in items.iter().take(1_000) {
                     self.note(row, item, steps, true, depth + 1);
@@ -141,21 +146,51 @@ impl Table {
             let path = FieldPath { root: false, steps: array };
             let keys = path.keys().into_iter().map(str::to_owned).collect::<Vec<_>>();
             let instances: Vec<&[Value]> = rows.iter().map(|row| items_at(row, &keys)).collect();
-            for place in [0, -1] {
-                let mut prefix = path.steps.clone();
-                prefix.push(Step::At(place));
-                for (row, items) in instances.iter().enumerate() {
-                    let item = if place == 0 { items.first() } else { items.last() };
-                    if let Some(item) = item {
-                        self.note(row, item, &mut prefix.clone(), false, 0);
-                    }
-                }
+            if instances.iter().any(|items| items.len() > 1 && items.iter().all(Value::is_object)) {
+                self.lists.push((path.clone(), instances.iter().map(|items| items.to_vec()).collect()));
             }
+            self.select_places(&path.steps, &instances, 0);
             self.select_named(&path, &instances);
         }
     }
 
+    /// First and last items; of tuples, whose length is the same everywhere, every item.
+    fn select_places(&mut self, path: &[Step], instances: &[&[Value]], depth: usize) {
+        let mut filled = instances.iter().filter(|items| !items.is_empty());
+        let Some(length) = filled.next().map(|items| items.len()) else { return };
+        let tuple = filled.all(|items| items.len() == length)
+            && length <= LONGEST_TUPLE
+            && instances.iter().all(|items| items.iter().all(|item| !item.is_object()));
+        let places: Vec<i64> = if tuple { (0..length as i64).collect() } else { vec![0, -1] };
+        for place in places {
+            let mut prefix = path.to_vec();
+            prefix.push(Step::At(place));
+            let item = |items: &&'_ [Value]| match usize::try_from(place) {
+                Ok(place) => items.get(place).cloned(),
+                Err(_) => items.last().cloned(),
+            };
+            let chosen: Vec<Option<Value>> = instances.iter().map(item).collect();
+            if chosen.iter().flatten().all(Value::is_array) && depth < 2 {
+                let inner: Vec<&[Value]> = chosen
+                    .iter()
+                    .map(|item| item.as_ref().and_then(Value::as_array).map_or(&[][..], Vec::as_slice))
+                    .collect();
+                self.select_places(&prefix, &inner, depth + 1);
+                continue;
+            }
+            for (row, item) in chosen.iter().enumerate() {
+                if let Some(item) = item {
+                    self.note(row, item, &mut prefix.clone(), false, 0);
+                }
+            }
+        }
+    }
+
     fn select_named(&mut self, path: &FieldPath, instances: &[&[Value]]) {
+        // Where there is never more than one item, there is nothing to select.
+        if instances.iter().all(|items| items.len() < 2) {
+            return;
+        }
         let mut selectors: HashMap<Vec<String>, Vec<Literal>> = HashMap::new();
         let mut order: Vec<Vec<String>> = Vec::new();
         for item in instances.iter().flat_map(|items| items.iter()) {
@@ -194,6 +229,10 @@ impl Table {
     }
 }
 
+fn is_single(value: &Value) -> bool {
+    !value.is_object() && !value.is_array()
+}
+
 /// Arrays of objects, or of values, that stand in no other array.
 fn find_arrays(value: &Value, steps: &mut Vec<Step>, arrays: &mut Vec<Vec<Step>>, depth: usize) {
     match value {
@@ -220,7 +259,7 @@ fn items_at<'a>(row: &'a Value, keys: &[String]) -> &'a [Value] {
     value.as_array().map_or(&[], |items| &items[..items.len().min(500)])
 }
 
-fn named_fields(item: &Value, key: &mut Vec<String>, found: &mut impl FnMut(&[String], Literal)) {
+pub(crate) fn named_fields(item: &Value, key: &mut Vec<String>, found: &mut impl FnMut(&[String], Literal)) {
     let Value::Object(fields) = item else { return };
     for (name, value) in fields.iter().take(40) {
         key.push(name.clone());
@@ -233,122 +272,10 @@ fn named_fields(item: &Value, key: &mut Vec<String>, found: &mut impl FnMut(&[St
     }
 }
 
-fn literal_at(item: &Value, key: &[String]) -> Option<Literal> {
+pub(crate) fn literal_at(item: &Value, key: &[String]) -> Option<Literal> {
     let mut value = item;
     for name in key {
         value = value.get(name)?;
     }
     Literal::of(value)
-}
-
-/// The field that holds the key of a row whose rows are keyed by data.
-pub(crate) const ROW_KEY: &str = "_key";
-
-fn with_key(key: &str, row: &Value) -> Value {
-    let mut row = row.clone();
-    if let Value::Object(fields) = &mut row {
-        fields.insert(ROW_KEY.to_owned(), Value::from(key));
-    }
-    row
-}
-
-/// A place where rows may stand.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct RowPlace {
-    pub(crate) path: FieldPath,
-    /// The rows are the fields of an object, under keys that are data.
-    pub(crate) keyed: bool,
-}
-
-impl RowPlace {
-    pub(crate) fn rows<'a>(&self, parent: &'a Value) -> Vec<Cow<'a, Value>> {
-        let mut found = Vec::new();
-        descend(parent, &self.path.keys(), &mut found);
-        if !self.keyed {
-            return found.into_iter().map(Cow::Borrowed).collect();
-        }
-        let rows = found.iter().filter_map(|value| value.as_object()).flatten();
-        rows.map(|(key, row)| Cow::Owned(with_key(key, row))).collect()
-    }
-
-    /// JSONata of the rows with their keys as a field; nothing for rows that have none.
-    pub(crate) fn render_with_key(&self) -> Option<String> {
-        let path = self.path.render("");
-        let each = format!("$each({path}, function($row, $key) {{ $merge([$row, {{ \"{ROW_KEY}\": $key }}]) }})");
-        self.keyed.then_some(each)
-    }
-
-    pub(crate) fn render(&self) -> String {
-        let path = self.path.render("");
-        if self.keyed { format!("{path}.*") } else { path }
-    }
-}
-
-/// What a path of names gives, arrays walked through.
-pub(crate) fn descend<'a>(value: &'a Value, keys: &[&str], found: &mut Vec<&'a Value>) {
-    match (value, keys) {
-        (Value::Array(items), _) => items.iter().for_each(|item| descend(item, keys, found)),
-        (Value::Object(fields), [key, rest @ ..]) => {
-            if let Some(inner) = fields.get(*key) {
-                descend(inner, rest, found);
-            }
-        }
-        (Value::Object(_), []) => found.push(value),
-        _ => {}
-    }
-}
-
-/// Places of objects below `parents`: arrays of objects, single objects, objects keyed by data.
-pub(crate) fn row_places(parents: &[&Value]) -> Vec<RowPlace> {
-    let mut places = Vec::new();
-    for parent in parents.iter().take(20) {
-        note_places(parent, &mut Vec::new(), &mut places, 0);
-    }
-    places
-}
-
-fn note_places(value: &Value, steps: &mut Vec<Step>, places: &mut Vec<RowPlace>, depth: usize) {
-    if depth > 8 || places.len() > 200 {
-        return;
-    }
-    let mut note = |keyed: bool| {
-        let place = RowPlace { path: FieldPath { root: false, steps: steps.clone() }, keyed };
-        if !places.contains(&place) {
-            places.push(place);
-        }
-    };
-    match value {
-        Value::Object(fields) => {
-            note(false);
-            if is_keyed_by_data(fields) {
-                note(true);
-            }
-            for (key, value) in fields.iter().take(200) {
-                steps.push(Step::Key(key.clone()));
-                note_places(value, steps, places, depth + 1);
-                steps.pop();
-            }
-        }
-        Value::Array(items) => {
-            for item in items.iter().take(3) {
-                note_places(item, steps, places, depth + 1);
-            }
-        }
-        _ => {}
-    }
-}
-
-/// Whether the fields are rows under keys that are data: all objects, most of whose fields they have in common.
-fn is_keyed_by_data(fields: &Map<String, Value>) -> bool {
-    let rows: Vec<_> = fields.values().filter_map(Value::as_object).collect();
-    if rows.is_empty() || rows.len() != fields.len() {
-        return false;
-    }
-    let first = rows[0];
-    let digits = fields.keys().all(|key| key.bytes().any(|byte| byte.is_ascii_digit()));
-    let alike = |row: &&Map<String, Value>| {
-        let common = row.keys().filter(|key| first.contains_key(*key)).count();
-        common * 3 >= row.len().max(first.len()) * 2
-    };
-    first.len() >= 2 && rows.iter().all(alike) && (rows.len() >= 2 || digits)
 }

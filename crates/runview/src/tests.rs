@@ -81,6 +81,7 @@ fn run(number: i64) -> RunState {
         status: RunStatus::Running,
         origin: TriggerOrigin { topic: "t".to_owned(), partition: 0, offset: number, timestamp: number },
         idempotency_key: None,
+        replay_of: None,
         created_at: number,
         deadline: number + 1000,
         ended_at: None,

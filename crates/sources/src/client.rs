@@ -75,6 +75,11 @@ impl HttpClient {
             .map_err(|error| unusable(&format!("the HTTP client cannot be made: {error}")))?;
         Ok(Self { client, config: config.clone() })
     }
+
+    /// The client itself, for other partners than sources. It follows no redirects and tries nothing twice.
+    pub fn requests(&self) -> &reqwest::Client {
+        &self.client
+    }
 }
 
 fn authorities(config: &HttpClientConfig) -> Result<Vec<reqwest::Certificate>, SourceError> {

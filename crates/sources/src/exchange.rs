@@ -163,7 +163,7 @@ fn headers(written: &[(String, String)]) -> Result<HeaderMap, SourceError> {
 }
 
 /// The causes of an error from the outside inwards, without its address, which may hold secrets.
-pub(crate) fn reason_of(error: &reqwest::Error) -> String {
+pub fn reason_of(error: &reqwest::Error) -> String {
     let mut reasons: Vec<String> = Vec::new();
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {

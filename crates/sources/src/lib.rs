@@ -18,6 +18,8 @@ mod retry_after;
 pub use client::{HttpClient, HttpClientConfig};
 pub use cursor::Cursor;
 pub use error::{Class, Effort, SourceError};
+pub use exchange::reason_of;
 pub use http::{HttpSource, Page};
 pub use items::split_items;
 pub use request::HttpRequest;
+pub use retry_after::parse as parse_retry_after;

@@ -2,7 +2,7 @@ use std::time::{Duration, SystemTime};
 
 /// How long `Retry-After` asks to wait: seconds or an HTTP date. What is neither is no wish; a date that
 /// has passed is no wait. A wait longer than anybody lives is for the caller to compare with a deadline.
-pub(crate) fn parse(value: &str, now: SystemTime) -> Option<Duration> {
+pub fn parse(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
         return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));

@@ -81,6 +81,7 @@ mod tests {
             headers: Headers::new().with("mine", "kept"),
             epoch: AssignmentEpoch::new(1),
             sequence: 0,
+            replay: None,
         };
         let message = "ä".repeat(LONGEST_MESSAGE);
         let letter = DeadLetter::new(&record, "orchestrator", "group", Code::TriggerNotJson, &message, 9)

@@ -44,6 +44,8 @@ pub struct Record {
     pub epoch: AssignmentEpoch,
     /// Place among the records taken under this assignment of the partition, without gaps.
     pub sequence: u64,
+    /// The rewinding of its group because of which it is read again, if it is.
+    pub replay: Option<Arc<str>>,
 }
 
 impl Record {
@@ -58,6 +60,7 @@ impl Record {
             epoch,
             // Known once the assignment has taken it.
             sequence: 0,
+            replay: None,
         }
     }
 

@@ -29,6 +29,8 @@ pub enum TailFrom {
     End,
     /// The next offset to read, by partition; partitions that are not named start at their beginning.
     Offsets(BTreeMap<i32, i64>),
+    /// As `Offsets`, of these partitions alone.
+    Only(BTreeMap<i32, i64>),
 }
 
 /// A record of a tailed topic.
@@ -148,6 +150,7 @@ fn assign_all(consumer: &BaseConsumer, topic: &str, from: &TailFrom) -> Result<H
         .iter()
         .filter(|found| found.name() == topic)
         .flat_map(|found| found.partitions().iter().map(|partition| partition.id()))
+        .filter(|partition| !matches!(from, TailFrom::Only(starts) if !starts.contains_key(partition)))
         .collect();
     if partitions.is_empty() {
         return Err(KafkaError::MetadataFetch(rdkafka::error::RDKafkaErrorCode::UnknownTopicOrPartition));
@@ -155,7 +158,9 @@ fn assign_all(consumer: &BaseConsumer, topic: &str, from: &TailFrom) -> Result<H
     let start = |partition: &i32| match from {
         TailFrom::Beginning => Offset::Beginning,
         TailFrom::End => Offset::End,
-        TailFrom::Offsets(offsets) => offsets.get(partition).map_or(Offset::Beginning, |next| Offset::Offset(*next)),
+        TailFrom::Offsets(offsets) | TailFrom::Only(offsets) => {
+            offsets.get(partition).map_or(Offset::Beginning, |next| Offset::Offset(*next))
+        }
     };
     let mut list = TopicPartitionList::new();
     for partition in &partitions {

@@ -251,7 +251,8 @@ impl Transactor {
     }
 
     fn make_transaction(&self, work: &mut Work, batch: &[Submission]) -> Result<(), Failure> {
-        let offsets = self.offsets(work, batch)?;
+        let mut offsets = self.offsets(work, batch)?;
+        self.consumer()?.context().annotate(&mut offsets);
         let reached = |step: Point| {
             emit(TransactionReached { stage: self.member.stage(), step });
             chaos::at(self.member.stage(), step);

@@ -102,6 +102,7 @@ fn start(
         group: "copiers".to_owned(),
         topics: vec!["in".to_owned()],
         restored_topics: Vec::new(),
+        notices_rewinds: false,
         kafka: settings.clone(),
         runtime,
         memory: MemoryBudget::new(ByteSize::from_mib(64)),

@@ -82,6 +82,11 @@ metrics! {
     ITEMS_EXTRACTED: IntCounterVec = counters("prunella_items_extracted_total", "Items extracted.", &["workspace", "workflow"]);
     ITEMS_VALID: IntCounterVec = counters("prunella_items_valid_total", "Items that were valid.", &["workspace", "workflow"]);
     ITEMS_INVALID: IntCounterVec = counters("prunella_items_invalid_total", "Items that could not be mapped or were not valid.", &["workspace", "workflow", "code"]);
+    ITEMS_PARKED: IntCounterVec = counters("prunella_items_parked_total", "Items that wait for their mapping to be healed.", &["workspace", "workflow"]);
+    ITEMS_HEALED: IntCounterVec = counters("prunella_items_healed_total", "Parked items that were valid when they were driven again.", &["workspace", "workflow"]);
+    PARKED_BATCHES: IntGauge = gauge("prunella_parked_batches", "Batches this process holds that wait for their mapping.");
+    HEAL_ATTEMPTS: IntCounterVec = counters("prunella_heal_attempts_total", "Attempts to heal a mapping by verdict.", &["verdict"]);
+    MAPPINGS_ACTIVATED: IntCounterVec = counters("prunella_mappings_activated_total", "Versions of mappings that came into use.", &["workspace", "workflow"]);
     PAUSED_STEPS: IntGaugeVec = gauges("prunella_guard_paused_steps", "1 while a step is paused because too many of its items go to the dead letters.", &["workspace", "workflow", "step"]);
     STREAM_HELD: IntGaugeVec = gauges("prunella_stream_held_partitions", "Partitions that a stream holds at a record it cannot take.", &["workspace", "stream"]);
     STREAMS_UNUSABLE: IntCounterVec = counters("prunella_stream_unusable_total", "Times the live version of a stream could not be run.", &["workspace", "stream", "code"]);
@@ -91,6 +96,13 @@ metrics! {
     RUNVIEW_RECORDS: IntCounter = counter("prunella_runview_records_total", "Records taken into the view of runs.");
     RUNVIEW_LAG: IntGauge = gauge("prunella_runview_lag_records", "Records between the view of runs and the ends of its topics, at most.");
     RUNVIEW_REBUILDS: IntCounter = counter("prunella_runview_rebuilds_total", "Times the view of runs was rebuilt from its topics.");
+    LLM_CALLS: IntCounterVec = counters("prunella_llm_calls_total", "Consultations of language models by outcome: answered, cached or an error code.", &["provider", "outcome"]);
+    LLM_REQUESTS: IntCounterVec = counters("prunella_llm_requests_total", "Requests that were sent to providers of language models.", &["provider"]);
+    LLM_TOKENS: IntCounterVec = counters("prunella_llm_tokens_total", "Tokens of language models, as far as providers tell.", &["provider", "direction"]);
+    LLM_COST: IntCounterVec = counters("prunella_llm_cost_micros_total", "Known cost of language models, in millionths of the currency.", &["provider", "currency"]);
+    LLM_UNPRICED: IntCounterVec = counters("prunella_llm_unknown_cost_total", "Consultations of language models whose cost is not known.", &["provider"]);
+    LLM_SECONDS: HistogramVec = seconds("prunella_llm_call_seconds", "Time of consultations that asked a model, with tries and waits.", &["provider"]);
+    LLM_CIRCUIT_OPEN: IntGaugeVec = gauges("prunella_llm_circuit_open", "1 while a provider of language models is left alone.", &["provider"]);
     BAD_STATE: IntCounter = counter("prunella_unreadable_state_records_total", "Records of state topics that could not be read and were left alone.");
 }
 

@@ -2,4 +2,5 @@
 
 #[cfg(feature = "harness")]
 pub mod harness;
+pub mod llm;
 pub mod source;

@@ -29,8 +29,12 @@ fn home_topics_have_equal_counts_and_single_ones_stay_single() {
                 TopicKind::StageExtract
                 | TopicKind::StageProgress
                 | TopicKind::StateRuns
-                | TopicKind::StateExtractions => home,
-                TopicKind::StateWorkflows | TopicKind::StateSchemas => 1,
+                | TopicKind::StateExtractions
+                | TopicKind::StageHeal
+                | TopicKind::StateParked
+                | TopicKind::StateMappings
+                | TopicKind::StateSamples => home,
+                TopicKind::StateWorkflows | TopicKind::StateSchemas | TopicKind::StateOperations => 1,
                 TopicKind::StageTransform | TopicKind::StageValidate => other,
                 _ => continue,
             };

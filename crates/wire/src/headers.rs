@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
+use crate::trace::TraceContext;
+
 /// Names of the headers that Prunella writes.
 pub mod names {
     pub const TRACEPARENT: &str = "traceparent";
@@ -23,6 +25,12 @@ pub mod names {
     pub const STREAM: &str = "prunella-stream";
     /// On outputs of streams: `topic/partition/offset` of the record it was made of.
     pub const SOURCE: &str = "prunella-source";
+    /// On what a redriven dead letter has become, one for each time: `topic/partition/offset code time actor`.
+    pub const REDRIVE_OF: &str = "prunella-redrive-of";
+    /// On triggers and outputs of a replay: the run or the record that is done again.
+    pub const REPLAY_OF: &str = "prunella-replay-of";
+    /// On triggers and outputs of a replay: its id.
+    pub const REPLAY: &str = "prunella-replay";
     /// On outputs: `application/json`.
     pub const CONTENT_TYPE: &str = "content-type";
 
@@ -107,6 +115,23 @@ impl Headers {
 
     pub fn len(&self) -> usize {
         self.0.len()
+    }
+
+    /// Whether an operator has the record done again: its run has been told of it before.
+    pub fn is_done_again(&self) -> bool {
+        self.get(names::REDRIVE_OF).is_some() || self.get(names::REPLAY).is_some()
+    }
+
+    /// What a record that follows from one with these headers carries on: its trace, and why it is done again.
+    pub fn carried_on(&self) -> Self {
+        let mut headers = TraceContext::carried_on(self);
+        for (name, value) in &self.0 {
+            let is_why = matches!(name.as_ref(), names::REDRIVE_OF | names::REPLAY | names::REPLAY_OF);
+            if let Some(value) = value.as_ref().filter(|_| is_why) {
+                headers.push(name, value.clone());
+            }
+        }
+        headers
     }
 
     /// Bytes the headers take in a record, roughly.

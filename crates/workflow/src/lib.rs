@@ -19,7 +19,8 @@ mod tree;
 pub use limits::Limits;
 pub use load::{Declared, Loaded, canonical, load, load_dir, load_str};
 pub use plan::{
-    PageStrategy, Plan, PlannedExtract, PlannedHttp, PlannedOutput, PlannedPagination, PlannedStep, StreamPlan,
+    PageStrategy, Plan, PlannedExtract, PlannedHealing, PlannedHttp, PlannedOutput, PlannedPagination, PlannedStep,
+    StreamPlan,
 };
 pub use problem::{Place, Problem, Problems};
 pub use schema::{stream_schema, workflow_schema};

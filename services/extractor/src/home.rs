@@ -65,7 +65,7 @@ impl ExtractionHome {
 impl Home for ExtractionHome {
     type Command = ExtractRequest;
 
-    async fn apply(&mut self, key: &Bytes, value: Option<Bytes>) -> Result<(), String> {
+    async fn apply(&mut self, _: usize, key: &Bytes, value: Option<Bytes>) -> Result<(), String> {
         let key = String::from_utf8(key.to_vec()).map_err(|_| "the key is not text".to_owned())?;
         let Some(value) = value else {
             self.journal.lock().remove(&key);

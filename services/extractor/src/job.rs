@@ -293,6 +293,7 @@ impl Job {
             headers: self.trace_headers(),
             epoch: AssignmentEpoch::new(0),
             sequence: 0,
+            replay: None,
         }
     }
 
@@ -372,7 +373,7 @@ pub(crate) async fn stage_batch(
     let mut staged = Vec::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
         let input = workshop.platform.claims.payload(&at.workspace, now, item.clone()).await?;
-        staged.push(StageItem { index: i32::try_from(index).unwrap_or(i32::MAX), input, output: None });
+        staged.push(StageItem { index: i32::try_from(index).unwrap_or(i32::MAX), input, output: None, error: None });
     }
     Ok(StageBatch {
         at: at.clone(),

@@ -53,7 +53,7 @@ async fn run_once(
     let config = HomesConfig {
         kafka: platform.kafka.clone(),
         home_topic: home_topic.into(),
-        state_topic: platform.topics.state_extractions().into(),
+        state_topics: vec![platform.topics.state_extractions().into()],
         system_dead_letters: platform.system_dead_letters(),
     };
     let workshop = Workshop::new(&deps, in_place);

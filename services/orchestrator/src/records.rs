@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use prunella_model::{BatchNumber, RunId, WorkflowName, WorkspaceName};
-use prunella_stream::{OutRecord, StageError};
+use prunella_model::{BatchNumber, RunId, RunOrigin, WorkflowName, WorkspaceName};
+use prunella_stream::{OutRecord, Record, StageError};
 use prunella_telemetry::emit;
 use prunella_topology::Topics;
-use prunella_wire::records::{RunEvent, RunInput, StepOutput};
+use prunella_wire::records::{RunEvent, RunInput, StartRun, StepOutput};
 use prunella_wire::{Codec, ControlRecord, Headers, TraceContext, WireError};
 
 use crate::events::StaleResult;
@@ -41,6 +41,7 @@ pub(crate) struct RecordWriter {
     stage_extract: Arc<str>,
     stage_control: Arc<str>,
     log_runs: Arc<str>,
+    stage_progress: Arc<str>,
 }
 
 impl RecordWriter {
@@ -51,6 +52,7 @@ impl RecordWriter {
             stage_extract: topics.stage_extract().into(),
             stage_control: topics.stage_control().into(),
             log_runs: topics.log_runs().into(),
+            stage_progress: topics.stage_progress().into(),
             codec,
         }
     }
@@ -108,6 +110,18 @@ impl RecordWriter {
         actions.extend(run.steps.values().cloned().map(Action::WriteStep));
         actions.extend(outputs.map(Action::WriteOutput));
         self.records(&Subject::of(run), actions, 0)
+    }
+
+    /// A run that is known, and whose trigger is read again because its group was rewound: the start of a run of its own,
+    /// sent to that run's home. The rewinding is part of its id, so that what is delivered twice is one run.
+    pub(crate) fn start_again(&self, command: &StartRun, record: &Record) -> Result<Option<OutRecord>, WireError> {
+        let Some(generation) = &command.generation else { return Ok(None) };
+        let origin = RunOrigin::Replay { of: &command.run, generation };
+        let run = RunId::derive(&command.workspace, &command.workflow, origin);
+        let again =
+            StartRun { run: run.clone(), replay_of: Some(command.run.clone()), generation: None, ..command.clone() };
+        let started = self.encoded(&self.stage_progress, run.to_string(), &again)?;
+        Ok(Some(started.with_headers(TraceContext::carried_on(&record.headers))))
     }
 
     /// Removes everything that `suffixes` name of a run.

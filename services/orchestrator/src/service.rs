@@ -10,7 +10,7 @@ use prunella_catalog::Catalog;
 use prunella_model::{Code, Kind, WorkflowRef};
 use prunella_platform::Platform;
 use prunella_stream::homes::{self, Addressed, HomeSite, Homes, HomesConfig};
-use prunella_stream::{Member, MemberHandle, OutRecord, Record, StageError, StreamError, supervise};
+use prunella_stream::{Member, MemberConfig, MemberHandle, OutRecord, Record, StageError, StreamError, supervise};
 use prunella_telemetry::emit;
 use prunella_topology::TopicName;
 use prunella_wire::records::{BatchResult, CancelRun, ExtractionEnded, StartRun, StepFailed, StepSkipped};
@@ -53,12 +53,14 @@ async fn run_once(deps: Deps, stop: CancellationToken) -> Result<(), StreamError
     let home_topic = platform.topics.stage_progress();
     let guarantee = platform.processing.guarantee.orchestrator;
     let restored_topics = vec![home_topic.clone()];
-    let member = Member::join(platform.member(SERVICE, guarantee, subscription(platform), restored_topics))?;
+    let config = platform.member(SERVICE, guarantee, subscription(platform), restored_topics);
+    // A trigger that an operator has read again starts a run of its own.
+    let member = Member::join(MemberConfig { notices_rewinds: true, ..config })?;
     let following = tokio::spawn(follow_workflows(platform.clone(), member.handle()));
     let config = HomesConfig {
         kafka: platform.kafka.clone(),
         home_topic: home_topic.into(),
-        state_topic: platform.topics.state_runs().into(),
+        state_topics: vec![platform.topics.state_runs().into()],
         system_dead_letters: platform.system_dead_letters(),
     };
     let orchestrator = Orchestrator { plans: Plans::new(platform.catalog.clone()), deps };

@@ -69,6 +69,8 @@ pub(crate) async fn start_command(
             timestamp: record.timestamp,
         },
         idempotency_key,
+        replay_of: record.headers.text(names::REPLAY_OF).and_then(|run| run.parse().ok()),
+        generation: record.replay.as_deref().map(str::to_owned),
         accepted_at: now,
         workspace,
         workflow,

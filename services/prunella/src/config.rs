@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use prunella_extractor::ExtractorSettings;
 use prunella_gateway::GatewayConfig;
+use prunella_healer::HealingSettings;
 use prunella_mapping::Limits;
 use prunella_model::{ByteSize, Code, Period};
 use prunella_orchestrator::RunSettings;
@@ -48,6 +49,8 @@ pub struct Config {
     pub mapping: Limits,
     /// Limits of the validator.
     pub validator: ValidatorSettings,
+    /// How mappings are healed.
+    pub healing: HealingSettings,
     /// Limits that several stages share.
     pub limits: SharedLimits,
     /// The HTTP API.

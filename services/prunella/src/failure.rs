@@ -13,6 +13,8 @@ pub enum Exit {
     /// The run that was waited for did not succeed.
     RunNotSucceeded = 4,
     NotFound = 5,
+    /// What was counted does not add up.
+    DoesNotAddUp = 7,
     /// A change was refused because it would lose data or is not possible.
     Refused = 6,
 }
@@ -37,6 +39,10 @@ impl Failure {
     pub fn exit(mut self, exit: Exit) -> Self {
         self.exit = exit;
         self
+    }
+
+    pub fn code(&self) -> Option<Code> {
+        self.code
     }
 
     /// Prints to standard error and gives the exit code.
@@ -82,6 +88,7 @@ from_coded!(
     prunella_catalog::CatalogError,
     prunella_gateway::GatewayError,
     prunella_localkafka::LocalKafkaError,
+    prunella_operate::OperateError,
     prunella_repair::RepairError,
     prunella_runview::RunViewError,
     prunella_sources::SourceError,

@@ -9,11 +9,13 @@ mod config;
 mod config_docs;
 mod definitions;
 mod demo;
+mod desk;
 mod failure;
 mod gateway;
 mod print;
 mod process;
 mod signals;
+mod when;
 
 use std::process::ExitCode;
 

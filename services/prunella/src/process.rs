@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use prunella_catalog::{Catalog, SchemaTopic};
+use prunella_catalog::{Catalog, MappingView, SchemaTopic};
 use prunella_fused::FusedStages;
 use prunella_mapping::MappingCache;
 use prunella_model::Code;
@@ -16,6 +16,7 @@ use prunella_sources::HttpClient;
 use prunella_stream::{MemoryBudget, Output, RefusedSizes, StreamError};
 use prunella_streams::WorkLimits;
 use prunella_topology::{Catalogue, Cluster, TopicName, Topology};
+use prunella_validator::Rememberer;
 use prunella_wire::{ClaimStore, Codec, RecordSchema, Registry, ValueSchemas};
 
 use crate::config::Config;
@@ -28,13 +29,21 @@ pub enum Service {
     Extractor,
     Transformer,
     Validator,
+    Healer,
     Streams,
     Gateway,
 }
 
 impl Service {
-    pub const ALL: [Self; 6] =
-        [Self::Orchestrator, Self::Extractor, Self::Transformer, Self::Validator, Self::Streams, Self::Gateway];
+    pub const ALL: [Self; 7] = [
+        Self::Orchestrator,
+        Self::Extractor,
+        Self::Transformer,
+        Self::Validator,
+        Self::Healer,
+        Self::Streams,
+        Self::Gateway,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -42,6 +51,7 @@ impl Service {
             Self::Extractor => "extractor",
             Self::Transformer => "transformer",
             Self::Validator => "validator",
+            Self::Healer => "healer",
             Self::Streams => "streams",
             Self::Gateway => "gateway",
         }
@@ -94,6 +104,7 @@ impl Process {
         let codec = codec(&config, &topology).await?;
         SchemaTopic::new(config.kafka.clone(), topology.topics()).publish(&output).await?;
         let catalog = Catalog::start(&config.kafka, topology.topics(), codec.clone(), stop.clone()).await?;
+        let mappings = MappingView::start(&config.kafka, topology.topics(), codec.clone(), stop.clone()).await?;
         let claims = ClaimStore::local(&config.claims_directory(data_directory), config.claims.threshold)?;
         let control = topology.topics().stage_control();
         let guard = Guard::new(config.guard.clone(), output.clone(), codec.clone(), control);
@@ -108,6 +119,7 @@ impl Process {
             refused: RefusedSizes::default(),
             memory: MemoryBudget::new(config.runtime.memory_budget),
             catalog,
+            mappings,
             guard,
         };
         Ok(Self { config, topology, platform, homes, data_directory: data_directory.to_owned() })
@@ -165,6 +177,7 @@ impl Process {
             cancelled: cancelled.clone(),
             settings: config.validator.clone(),
             limits: config.mapping.clone(),
+            remember: Arc::new(Rememberer::new(config.healing.remember_every.duration())),
         };
         let fused = match config.processing.placement {
             Placement::Staged => None,
@@ -176,7 +189,13 @@ impl Process {
             limits: WorkLimits { mapping: config.mapping.clone(), output: config.validator.clone() },
             schemas: Arc::new(ValueSchemas::new(registry)),
         };
-        Ok(StageDeps { extractor, transformer, validator, streams, fused })
+        let healer = prunella_healer::Deps {
+            transformer: transformer.clone(),
+            validator: validator.clone(),
+            settings: config.healing.clone(),
+            homes: self.homes,
+        };
+        Ok(StageDeps { extractor, transformer, validator, healer, streams, fused })
     }
 
     fn spawn(
@@ -210,6 +229,10 @@ impl Process {
                 let deps = deps.validator.clone();
                 running.spawn(async move { ended(prunella_validator::run(deps, stop).await) });
             }
+            Service::Healer => {
+                let deps = deps.healer.clone();
+                running.spawn(async move { ended(prunella_healer::run(deps, stop).await) });
+            }
             Service::Streams => {
                 let deps = deps.streams.clone();
                 running.spawn(async move { ended(prunella_streams::run(deps, stop).await) });
@@ -229,6 +252,7 @@ struct StageDeps {
     extractor: prunella_extractor::Deps,
     transformer: prunella_transformer::Deps,
     validator: prunella_validator::Deps,
+    healer: prunella_healer::Deps,
     streams: prunella_streams::Deps,
     fused: Option<Arc<FusedStages>>,
 }

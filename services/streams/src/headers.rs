@@ -45,6 +45,7 @@ mod tests {
             headers,
             epoch: AssignmentEpoch::new(1),
             sequence: 0,
+            replay: None,
         }
     }
 

@@ -27,6 +27,7 @@ fn record(value: Option<&str>) -> Record {
         headers: Headers::new(),
         epoch: AssignmentEpoch::new(1),
         sequence: 0,
+        replay: None,
     }
 }
 

@@ -2,14 +2,15 @@
 
 use bytes::Bytes;
 
+use prunella_catalog::AUTHORS_VERSION;
 use prunella_mapping::{Bindings, EvalError, Expression, Limits};
 use prunella_model::workflow::OnInvalid;
-use prunella_platform::{ContextDocument, StepWork, moment_of};
+use prunella_platform::{ContextDocument, OnFailure, StepWork, moment_of};
 use prunella_stream::homes::now_millis;
 use prunella_stream::{DeadLetter, OutRecord, Record, StageError};
 use prunella_telemetry::metrics;
 use prunella_wire::names;
-use prunella_wire::records::{ErrorInfo, StageBatch, StageItem};
+use prunella_wire::records::{ErrorInfo, MappingVersion, StageBatch, StageItem};
 
 use crate::service::Deps;
 
@@ -21,8 +22,8 @@ enum Mapped {
     Failed(EvalError),
 }
 
-/// Maps every item of `batch`: gives the mapped batch, and dead letters of the items that cannot be mapped.
-/// `record` is the one that the batch comes from, `group` the consumer group that took it.
+/// Maps every item of `batch` with `healed`, or else with the mapping of its author: gives the mapped batch, and dead
+/// letters of the items that cannot be mapped. With [`OnFailure::Park`] these stay in the batch and say why. `record` is the one that the batch comes from, `group` the consumer group that took it.
 ///
 /// # Errors
 /// [`StageError`] when the mapping, the context or a payload cannot be had.
@@ -30,18 +31,26 @@ pub async fn transform(
     deps: &Deps,
     work: &StepWork,
     batch: StageBatch,
+    healed: Option<&MappingVersion>,
+    on_failure: OnFailure,
     record: &Record,
     group: &str,
 ) -> Result<(StageBatch, Vec<OutRecord>), StageError> {
     let bindings = bindings(deps, &batch).await?;
     let mut mapped_batch = StageBatch { items: Vec::with_capacity(batch.items.len()), ..batch.clone() };
     let mut letters = Vec::new();
-    let mapping = work.step().transform.as_deref().map(|mapping| compiled(deps, mapping)).transpose()?;
+    let text = healed.map(|version| version.text.as_str()).or(work.step().transform.as_deref().map(Expression::source));
+    let mapping = text.map(|text| compiled(deps, text)).transpose()?;
     let mapped = map_all(deps, mapping.as_ref(), &batch, &bindings, record.timestamp).await?;
     for (item, mapped) in batch.items.iter().zip(mapped) {
         let output = match mapped {
             Mapped::Unchanged => item.input.clone(),
             Mapped::Output(bytes) => deps.platform.claims.payload(&batch.at.workspace, now_millis(), bytes).await?,
+            Mapped::Failed(error) if on_failure == OnFailure::Park => {
+                let error = Some(ErrorInfo::new(error.code(), error.to_string()));
+                mapped_batch.items.push(StageItem { output: None, error, ..item.clone() });
+                continue;
+            }
             Mapped::Failed(error) => {
                 letters.push(dead_letter(deps, &batch, item, record, group, &error).await?);
                 mapped_batch.dead_lettered += 1;
@@ -52,21 +61,24 @@ pub async fn transform(
                 continue;
             }
         };
-        mapped_batch.items.push(StageItem { output: Some(output), ..item.clone() });
+        mapped_batch.items.push(StageItem { output: Some(output), error: None, ..item.clone() });
     }
-    // The first version of a mapping is the author's; healing will count on from here.
-    mapped_batch.mapping_version = i32::from(work.step().transform.is_some());
+    mapped_batch.mapping_version = match healed {
+        Some(version) => version.version,
+        None if work.step().transform.is_some() => AUTHORS_VERSION,
+        None => 0,
+    };
     Ok((mapped_batch, letters))
 }
 
 /// The compiled mapping, from the cache that all versions of all workflows share.
-fn compiled(deps: &Deps, mapping: &Expression) -> Result<Expression, StageError> {
-    let found = deps.mappings.find(mapping.source());
+fn compiled(deps: &Deps, mapping: &str) -> Result<Expression, StageError> {
+    let found = deps.mappings.find(mapping);
     let result = if found.is_some() { "hit" } else { "miss" };
     metrics::MAPPING_CACHE.with_label_values(&[result]).inc();
     match found {
         Some(expression) => Ok(expression),
-        None => deps.mappings.compile(mapping.source()).map_err(|error| StageError::new(error.code, error.to_string())),
+        None => deps.mappings.compile(mapping).map_err(|error| StageError::new(error.code, error.to_string())),
     }
 }
 

@@ -5,19 +5,34 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use prunella_mapping::Bindings;
-use prunella_model::Code;
 use prunella_model::workflow::OnInvalid;
-use prunella_platform::{Refusal, StepWork, moment_of, output_key};
+use prunella_model::{Code, MappingKey};
+use prunella_platform::{OnFailure, Refusal, StepWork, moment_of, output_key};
 use prunella_stream::homes::now_millis;
 use prunella_stream::{DeadLetter, OutRecord, Record, StageError};
 use prunella_telemetry::metrics;
-use prunella_wire::records::{BatchResult, ErrorInfo, StageBatch, StageItem};
-use prunella_wire::{TraceContext, names};
+use prunella_wire::records::{BatchResult, ErrorInfo, ParkedBatch, StageBatch, StageItem, TriggerOrigin};
+use prunella_wire::{ControlRecord, TraceContext, names};
 
 use crate::service::Deps;
 
-/// Checks `batch`: gives the outputs and dead letters to be written, and what the run is told. `origin` is
-/// the record that the batch comes from, `group` the consumer group that took it.
+/// What a batch came to.
+pub struct Validated {
+    /// Outputs, dead letters, and what is remembered.
+    pub records: Vec<OutRecord>,
+    pub counted: Counted,
+}
+
+/// What is told of a batch, and to whom.
+pub enum Counted {
+    /// Every item is somewhere: the run counts the batch.
+    Result(BatchResult),
+    /// Some wait for their mapping: the healer has the result, and tells the run when none waits any more.
+    Parked(Box<ParkedBatch>),
+}
+
+/// Checks `batch`: gives the outputs and dead letters to be written, and what the run or the healer is told. `record` is
+/// the one that the batch comes from, `group` the consumer group that took it.
 ///
 /// # Errors
 /// [`StageError`] when a payload cannot be had or stored.
@@ -25,9 +40,10 @@ pub async fn validate(
     deps: &Deps,
     work: &StepWork,
     batch: &StageBatch,
+    on_failure: OnFailure,
     record: &Record,
     group: &str,
-) -> Result<(Vec<OutRecord>, BatchResult), StageError> {
+) -> Result<Validated, StageError> {
     let mut records = Vec::with_capacity(batch.items.len() + 1);
     let mut valid_outputs = Vec::with_capacity(batch.items.len());
     let mut result = BatchResult {
@@ -40,15 +56,26 @@ pub async fn validate(
         error: batch.error.clone(),
         ended_at: now_millis(),
     };
+    let mut waiting: Vec<StageItem> = Vec::new();
+    let mut to_remember = None;
     for item in &batch.items {
+        if item.error.is_some() {
+            waiting.push(item.clone());
+            continue;
+        }
         let output = output_of(deps, item).await?;
         match check(deps, work, batch, item, &output, record) {
             Ok(sent) => {
                 records.extend(sent);
                 result.valid += 1;
+                to_remember = to_remember.or_else(|| Some((item, output.clone())));
                 if work.step().output_wanted {
                     valid_outputs.push(output);
                 }
+            }
+            Err(refusal) if on_failure == OnFailure::Park => {
+                let error = Some(ErrorInfo::new(refusal.code, refusal.message));
+                waiting.push(StageItem { output: None, error, ..item.clone() });
             }
             Err(refusal) => {
                 result.dead_lettered += 1;
@@ -61,14 +88,69 @@ pub async fn validate(
         }
     }
     if work.step().output_wanted {
-        let array = json_array(&valid_outputs);
+        let array = output_array(&valid_outputs);
         result.outputs = Some(deps.platform.claims.shared_payload(&batch.at.workspace, now_millis(), array).await?);
     }
     let [items, dead] = [result.items, result.dead_lettered].map(|count| u64::try_from(count).unwrap_or(0));
     deps.platform.guard.note(&batch.at, items, dead).await;
     let (workspace, workflow) = (batch.at.workspace.as_str(), batch.at.workflow.as_str());
     metrics::ITEMS_VALID.with_label_values(&[workspace, workflow]).inc_by(u64::try_from(result.valid).unwrap_or(0));
-    Ok((records, result))
+    let (Some(mapping), Some(healing)) = (work.mapping_key(&batch.at), &work.step().healing) else {
+        return Ok(Validated { records, counted: Counted::Result(result) });
+    };
+    if waiting.is_empty() {
+        if let (Some((item, output)), true) = (to_remember, deps.remember.is_due(&mapping, result.valid)) {
+            let input = deps.platform.claims.fetch(&item.input, u64::MAX, "").await?;
+            let sample = deps.remember.sample(mapping, &healing.base, batch.mapping_version, &input, &output);
+            records.extend(sample.map(|sample| healer_record(deps, &sample.mapping, &sample)).transpose()?);
+        }
+        return Ok(Validated { records, counted: Counted::Result(result) });
+    }
+    let count = u64::try_from(waiting.len()).unwrap_or(u64::MAX);
+    metrics::ITEMS_PARKED.with_label_values(&[workspace, workflow]).inc_by(count);
+    let parked = ParkedBatch {
+        valid: deps.remember.parked(&mapping, result.valid),
+        mapping,
+        base: healing.base.clone(),
+        work: StageBatch { items: waiting, dead_lettered: 0, error: None, ..batch.clone() },
+        result,
+        source: TriggerOrigin {
+            topic: record.source.topic.to_string(),
+            partition: record.source.partition,
+            offset: record.offset,
+            timestamp: record.timestamp,
+        },
+        traceparent: TraceContext::of(&record.headers).map(|trace| trace.to_string()),
+        tries: 0,
+        parked_at: now_millis(),
+    };
+    Ok(Validated { records, counted: Counted::Parked(Box::new(parked)) })
+}
+
+impl Counted {
+    /// The record that tells it.
+    ///
+    /// # Errors
+    /// [`StageError`] when it cannot be encoded.
+    pub fn record(&self, deps: &Deps, carried_by: &Record) -> Result<OutRecord, StageError> {
+        let headers = carried_by.headers.carried_on();
+        let record = match self {
+            Self::Parked(parked) => healer_record(deps, &parked.mapping, parked.as_ref())?,
+            Self::Result(result) => {
+                let topic = deps.platform.topics.stage_progress();
+                let value = deps.platform.codec.encode(&topic, result)?;
+                OutRecord::new(topic, result.at.run.to_string(), value)
+            }
+        };
+        Ok(record.with_headers(headers))
+    }
+}
+
+/// A record for the home of a mapping.
+fn healer_record<T: ControlRecord>(deps: &Deps, mapping: &MappingKey, record: &T) -> Result<OutRecord, StageError> {
+    let topic = deps.platform.topics.stage_heal();
+    let value = deps.platform.codec.encode(&topic, record)?;
+    Ok(OutRecord::new(topic, mapping.to_string(), value))
 }
 
 async fn output_of(deps: &Deps, item: &StageItem) -> Result<Bytes, StageError> {
@@ -117,7 +199,9 @@ fn check(
         return Err(Refusal::new(Code::OutputTooLarge, message));
     }
     let topic = deps.platform.topics.output(&batch.at.workspace, &batch.at.workflow);
-    let headers = TraceContext::carried_on(&record.headers)
+    let headers = record
+        .headers
+        .carried_on()
         .with(names::RUN, batch.at.run.to_string())
         .with(names::ITEM, batch.item_id(item.index).to_string())
         .with(names::WORKFLOW, batch.at.workflow_ref().to_string())
@@ -156,7 +240,8 @@ async fn dead_letter(
     Ok(letter.of_item(topic, Some(id.to_string().into()), Some(input)))
 }
 
-fn json_array(items: &[Bytes]) -> Bytes {
+/// Outputs as one JSON array.
+pub fn output_array(items: &[Bytes]) -> Bytes {
     let mut array = Vec::with_capacity(items.iter().map(|item| item.len() + 1).sum::<usize>() + 2);
     array.push(b'[');
     for (index, item) in items.iter().enumerate() {

@@ -63,6 +63,10 @@ pub struct Step {
     /// What happens to items that cannot be mapped or are not valid.
     #[serde(default)]
     pub on_invalid: OnInvalid,
+    /// What happens when the source has changed and items cannot be mapped any more, or are not valid. Needs a mapping and
+    /// a schema.
+    #[serde(default, skip_serializing_if = "Heal::is_off")]
+    pub heal: Heal,
     /// Keep the items of this step in order (one partition per run instead of all partitions).
     #[serde(default)]
     pub ordered: bool,
@@ -272,6 +276,25 @@ pub enum SchemaSource {
 pub struct FileRef {
     /// Path relative to the workflow file.
     pub file: String,
+}
+
+/// What happens when the source of a step has changed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Heal {
+    /// `on-invalid` decides at once.
+    #[default]
+    Off,
+    /// Failing items wait; a repaired mapping is proposed and used once somebody approves it.
+    Review,
+    /// Failing items wait; a repaired mapping that is proven is used at once, another one waits for approval.
+    Auto,
+}
+
+impl Heal {
+    pub fn is_off(&self) -> bool {
+        *self == Self::Off
+    }
 }
 
 /// What happens to items that cannot be mapped or are not valid; the other items go on.

@@ -22,6 +22,36 @@ impl Solver<'_> {
         }
     }
 
+    /// A code that is proven to be taken apart for one value may hold others, too.
+    pub(super) fn other_parts(&self, seen: &[Seen], resolutions: &mut [Option<Resolution>]) {
+        let part = |resolution: &Option<Resolution>| {
+            let Some(Resolution { choice: Some(choice), evidence: Evidence::Proven { .. }, .. }) = resolution else {
+                return None;
+            };
+            let conversion = match &choice.conversion {
+                Conversion::Chain(chain) => chain.first()?,
+                other => other,
+            };
+            match conversion {
+                Conversion::Part { separator, .. } => Some((choice.path.clone(), separator.clone())),
+                _ => None,
+            }
+        };
+        for context in 0..self.levels.len() {
+            let here = |index: &usize| self.reading.atoms[*index].context == context;
+            let codes: Vec<(FieldPath, String)> =
+                (0..seen.len()).filter(here).filter_map(|index| part(&resolutions[index])).collect();
+            if codes.is_empty() {
+                continue;
+            }
+            for index in (0..seen.len()).filter(here) {
+                if matches!(&resolutions[index], None | Some(Resolution { evidence: Evidence::Quiet, .. })) {
+                    resolutions[index] = self.by_values(index, &seen[index], &codes);
+                }
+            }
+        }
+    }
+
     /// Objects that are only tested for being there follow what is read inside them.
     pub(super) fn containers(&self, seen: &[Seen], resolutions: &mut [Option<Resolution>]) {
         for index in 0..seen.len() {
@@ -98,7 +128,7 @@ impl Solver<'_> {
         for (index, resolution) in resolutions.iter().enumerate() {
             let atom = &self.reading.atoms[index];
             let text = match &resolution.choice {
-                Some(choice) if choice.also.is_none() && !choice.path.steps.is_empty() => choice.path.render(""),
+                Some(choice) if choice.with.is_none() && !choice.path.steps.is_empty() => choice.path.render(""),
                 _ => continue,
             };
             let split = matches!(
@@ -131,7 +161,7 @@ impl Solver<'_> {
     pub(super) fn relax(&self, resolutions: &mut [Resolution]) {
         for index in 0..resolutions.len() {
             let Some(choice) = &resolutions[index].choice else { continue };
-            if choice.conversion == Conversion::Same || matches!(resolutions[index].evidence, Evidence::Proven { .. }) {
+            if !choice.conversion.is_cast() || matches!(resolutions[index].evidence, Evidence::Proven { .. }) {
                 continue;
             }
             let mut trial = resolutions.to_vec();

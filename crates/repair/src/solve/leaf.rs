@@ -32,11 +32,15 @@ impl Solver<'_> {
         }
         let old = self.eval_old(leaf.context, &old_text);
         let known: Vec<(usize, Option<&Value>)> =
-            level.fresh().map(|pair| (pair.new, old[pair.old].as_ref())).collect();
+            level.witnesses().map(|pair| (pair.new, old[pair.old].as_ref())).collect();
+        let stale = level.is_stale();
         let mut text = splice(self.reading.source, leaf.span, edits);
         let mut evidence = evidence;
         let changed = text != old_text;
         let contradicted = |text: &str| -> Option<(usize, String)> {
+            if stale {
+                return None;
+            }
             let new = self.eval_new(leaf.context, text);
             known.iter().find_map(|(row, expected)| {
                 let now = new[*row].as_ref();
@@ -57,7 +61,8 @@ impl Solver<'_> {
             edits.push(Edit { span: leaf.span, text: found.clone() });
             (text, evidence) = (found, proof);
         }
-        let settled = self.empties(leaf, &old, &known, resolutions, seen, &text);
+        let certain = if stale { &[][..] } else { &known[..] };
+        let settled = self.empties(leaf, &old, certain, resolutions, seen, &text);
         if let Some(settled) = settled {
             edits.retain(|edit| !(edit.span.start >= leaf.span.start && edit.span.end <= leaf.span.end));
             edits.push(Edit { span: leaf.span, text: settled.clone() });
@@ -79,11 +84,15 @@ impl Solver<'_> {
                 return Evidence::Opaque;
             }
         }
-        leaf.atoms
-            .iter()
-            .map(|index| resolutions[*index].evidence.clone())
-            .min_by(|a, b| a.weight().total_cmp(&b.weight()))
-            .unwrap_or(Evidence::Kept { confirmed: 0 })
+        // What carries a change is the weakest of what changed; what does not carry is the weakest of all.
+        let of_all = leaf.atoms.iter().map(|index| &resolutions[*index]);
+        let weight = |resolution: &&Resolution| {
+            let stays = resolution.choice.is_none() && resolution.evidence.carries();
+            resolution.evidence.weight() + if stays { 1.0 } else { 0.0 }
+        };
+        of_all
+            .min_by(|a, b| weight(a).total_cmp(&weight(b)))
+            .map_or(Evidence::Kept { confirmed: 0 }, |resolution| resolution.evidence.clone())
     }
 
     /// A field that shows the output itself, in place of the whole expression.
@@ -96,6 +105,9 @@ impl Solver<'_> {
     ) -> Option<(String, Evidence)> {
         let level = &self.levels[leaf.context];
         let mut names: Vec<&str> = leaf.path.last().map(String::as_str).into_iter().collect();
+        let members = FieldSchema::of(self.schema, &leaf.path).members;
+        let own: Vec<&FieldPath> =
+            leaf.atoms.iter().filter_map(|index| self.reading.atoms[*index].path.as_ref()).collect();
         let only = match leaf.atoms.as_slice() {
             [only] => self.reading.atoms[*only].path.as_ref(),
             _ => None,
@@ -106,8 +118,13 @@ impl Solver<'_> {
             names: &names,
             before: Some((&level.old_table, old)),
             old_path: None,
+            own: &own,
+            members: &members,
+            codes: &[],
             rarity: &Rarity::of(old.iter().flatten()),
             redefined: false,
+            stale: level.is_stale(),
+            lens: None,
             selector: None,
             ingredients: self.ingredients,
         };

@@ -4,6 +4,7 @@ mod joint;
 mod leaf;
 mod values;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use jlens_core::ast::Span;
@@ -15,13 +16,13 @@ use crate::guard::{Jump, JumpKind, jumps};
 use crate::named;
 use crate::path::{FieldPath, Literal, Step};
 use crate::pick::Choice;
+use crate::places::ROW_KEY;
 use crate::profile::OutputProfile;
 use crate::rewrite::{Edit, splice};
 use crate::rows::{Level, link};
 use crate::settings::Ingredients;
-use crate::syntax::Reading;
-use crate::table::ROW_KEY;
-use crate::value::equal_options;
+use crate::syntax::{Atom, Reading};
+use crate::value::{equal_options, is_empty};
 
 /// A value per row; absent is `None`.
 type Values = Vec<Option<Value>>;
@@ -76,6 +77,8 @@ pub(crate) struct Solver<'a> {
     pub(crate) levels: Vec<Level>,
     /// Per level, the selector that has all literals of the old selectors.
     selectors: Vec<Option<Vec<String>>>,
+    /// What has been settled so far, for variables that parts of the mapping read.
+    edits: RefCell<Vec<Edit>>,
 }
 
 /// Values of an atom on both sides.
@@ -84,6 +87,8 @@ pub(crate) struct Seen {
     /// As it is written, on the new rows.
     pub(crate) new: Vec<Option<Value>>,
     pub(crate) container: bool,
+    /// What was a value is an object now.
+    pub(crate) wrapped: bool,
 }
 
 impl<'a> Solver<'a> {
@@ -111,17 +116,38 @@ impl<'a> Solver<'a> {
         let parents: Vec<Option<usize>> = reading.contexts.iter().map(|context| context.parent).collect();
         link(&mut levels, &parents);
         let selectors = levels.iter().enumerate().map(|(index, level)| selector_of(reading, index, level)).collect();
-        Self { reading, evaluator, ingredients, old_records, new_records, schema, levels, selectors }
+        Self {
+            reading,
+            evaluator,
+            ingredients,
+            old_records,
+            new_records,
+            schema,
+            levels,
+            selectors,
+            edits: RefCell::default(),
+        }
     }
 
     pub(crate) fn selector(&self, context: usize) -> Option<&[String]> {
         self.selectors[context].as_deref()
     }
 
+    /// The functions and variables that a part of the mapping may use, with the edits made.
+    fn prelude(&self, context: usize, edits: &[Edit]) -> String {
+        let mut text = self.reading.prelude.clone();
+        for (_, span) in self.reading.bindings.iter().filter(|(known, _)| *known == context) {
+            text.push_str(&splice(self.reading.source, *span, edits));
+            text.push_str("; ");
+        }
+        text
+    }
+
     fn eval_old(&self, context: usize, text: &str) -> Vec<Option<Value>> {
         let rows = &self.levels[context].old;
+        let prelude = self.prelude(context, &[]);
         let part = |(row, value): (usize, &Value)| {
-            self.evaluator.part(&self.reading.prelude, text, value, self.old_records[rows.record[row]]).ok().flatten()
+            self.evaluator.part(&prelude, text, value, self.old_records[rows.record[row]]).ok().flatten()
         };
         rows.values.iter().enumerate().map(part).collect()
     }
@@ -132,16 +158,18 @@ impl<'a> Solver<'a> {
 
     fn try_new(&self, context: usize, text: &str) -> Vec<Result<Option<Value>, ()>> {
         let rows = &self.levels[context].new;
+        let prelude = self.prelude(context, &self.edits.borrow());
         let part = |(row, value): (usize, &Value)| {
-            self.evaluator.part(&self.reading.prelude, text, value, self.new_records[rows.record[row]])
+            self.evaluator.part(&prelude, text, value, self.new_records[rows.record[row]])
         };
         rows.values.iter().enumerate().map(part).collect()
     }
 
     pub(crate) fn solve(&self) -> Solution {
-        let seen: Vec<Seen> = self.reading.atoms.iter().map(|atom| self.see(atom.context, &atom.text)).collect();
+        let seen: Vec<Seen> = self.reading.atoms.iter().map(|atom| self.see(atom)).collect();
         let mut resolutions: Vec<Option<Resolution>> =
-            (0..self.reading.atoms.len()).map(|index| self.by_values(index, &seen[index])).collect();
+            (0..self.reading.atoms.len()).map(|index| self.by_values(index, &seen[index], &[])).collect();
+        self.other_parts(&seen, &mut resolutions);
         named::resolve(self, &seen, &mut resolutions);
         self.containers(&seen, &mut resolutions);
         let mut resolutions: Vec<Resolution> =
@@ -152,6 +180,7 @@ impl<'a> Solver<'a> {
 
         let mut edits = self.context_edits(&resolutions);
         edits.extend(self.atom_edits(&resolutions));
+        self.edits.replace(edits.clone());
         let mut outcomes = Vec::new();
         for leaf in &self.reading.leaves {
             outcomes.push(self.leaf(leaf, &resolutions, &seen, &mut edits));
@@ -175,7 +204,10 @@ impl<'a> Solver<'a> {
             }
             let atom = &self.reading.atoms[index];
             let now = match &resolution.choice {
-                Some(choice) if !choice.path.steps.is_empty() => self.eval_new(atom.context, &choice.render("")),
+                Some(choice) if !choice.path.steps.is_empty() => {
+                    let values = self.eval_new(atom.context, &choice.render(""));
+                    values.into_iter().map(|value| atom.seen_through_lens(value)).collect()
+                }
                 _ => seen[index].new.clone(),
             };
             let profile = |values: &[Option<Value>]| {
@@ -196,16 +228,19 @@ impl<'a> Solver<'a> {
         found
     }
 
-    fn see(&self, context: usize, text: &str) -> Seen {
-        let old = self.eval_old(context, text);
-        let new = self.eval_new(context, text);
+    fn see(&self, atom: &Atom) -> Seen {
+        let through = |values: Vec<Option<Value>>| values.into_iter().map(|v| atom.seen_through_lens(v)).collect();
+        let old: Values = through(self.eval_old(atom.context, &atom.text));
+        let new: Values = through(self.eval_new(atom.context, &atom.text));
         let holds_objects = |value: &Value| match value {
             Value::Object(_) => true,
             Value::Array(items) => items.iter().any(|item| item.is_object() || item.is_array()),
             _ => false,
         };
         let container = old.iter().flatten().any(holds_objects);
-        Seen { old, new, container }
+        let mut filled = new.iter().flatten().filter(|value| !is_empty(Some(value))).peekable();
+        let wrapped = !container && filled.peek().is_some() && filled.all(holds_objects);
+        Seen { old, new, container, wrapped }
     }
 
     fn context_edits(&self, resolutions: &[Resolution]) -> Vec<Edit> {
@@ -262,7 +297,7 @@ impl<'a> Solver<'a> {
             if leaves.is_empty() {
                 continue;
             }
-            for pair in level.fresh() {
+            for pair in level.witnesses() {
                 known += 1;
                 let same =
                     |(old, new): &(Values, Values)| equal_options(old[pair.old].as_ref(), new[pair.new].as_ref());

@@ -5,23 +5,25 @@ use serde_json::Value;
 use super::{Resolution, Seen, Solver};
 use crate::convert::Conversion;
 use crate::evidence::Evidence;
-use crate::forms;
+use crate::forms::{self, Form};
 use crate::path::FieldPath;
 use crate::pick::{Choice, Pick, Rarity, Request, pick};
+use crate::schema::FieldSchema;
 use crate::table::Column;
 use crate::value::{equal_options, is_empty};
 
 impl Solver<'_> {
     /// What known entities and unchanged places say about a value; `None` leaves it to names.
-    pub(super) fn by_values(&self, index: usize, seen: &Seen) -> Option<Resolution> {
+    pub(super) fn by_values(&self, index: usize, seen: &Seen, codes: &[(FieldPath, String)]) -> Option<Resolution> {
         let atom = &self.reading.atoms[index];
         let level = &self.levels[atom.context];
         if seen.container {
             return None;
         }
         let known: Vec<(usize, Option<&Value>)> =
-            level.fresh().map(|pair| (pair.new, seen.old[pair.old].as_ref())).collect();
-        let alive = seen.new.iter().any(|value| !is_empty(value.as_ref()));
+            level.witnesses().map(|pair| (pair.new, seen.old[pair.old].as_ref())).collect();
+        let stale = level.is_stale();
+        let alive = seen.new.iter().any(|value| !is_empty(value.as_ref())) && !seen.wrapped;
         let (mut agree, mut example) = (0, None);
         let mut disagree = 0;
         for (row, expected) in &known {
@@ -42,10 +44,10 @@ impl Solver<'_> {
             }
             return self.by_form(seen);
         }
-        if alive && self.outputs_agree(index) {
+        if alive && !stale && self.outputs_agree(index) {
             return Some(Resolution::stays(Evidence::Kept { confirmed: agree + disagree }));
         }
-        match self.pick(index, seen, &known, alive && disagree > agree) {
+        match self.pick(index, seen, &known, alive && disagree > agree, codes) {
             Pick::One(choice) => {
                 let support = choice.support;
                 let evidence =
@@ -58,6 +60,8 @@ impl Solver<'_> {
                 let choice = choices.next();
                 Some(Resolution { choice, evidence: Evidence::Tied { rivals }, rivals: choices.collect() })
             }
+            Pick::None if seen.wrapped => None,
+            Pick::None if stale && alive => self.by_form(seen),
             Pick::None if !alive => self.perhaps_quiet(atom.context, seen),
             Pick::None if is_volatile(&known, seen, agree, disagree) => {
                 Some(Resolution::stays(Evidence::Kept { confirmed: agree }))
@@ -69,18 +73,32 @@ impl Solver<'_> {
         }
     }
 
-    pub(super) fn pick(&self, index: usize, seen: &Seen, known: &[(usize, Option<&Value>)], alive: bool) -> Pick {
+    fn pick(
+        &self,
+        index: usize,
+        seen: &Seen,
+        known: &[(usize, Option<&Value>)],
+        alive: bool,
+        codes: &[(FieldPath, String)],
+    ) -> Pick {
         let atom = &self.reading.atoms[index];
         let level = &self.levels[atom.context];
         let names = self.names_of(index);
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let shown = self.reading.leaves.iter().find(|leaf| leaf.atoms == [index]);
+        let members = shown.map(|leaf| FieldSchema::of(self.schema, &leaf.path).members).unwrap_or_default();
         let request = Request {
             known,
             names: &names,
             before: Some((&level.old_table, &seen.old)),
             old_path: atom.path.as_ref(),
+            own: &[],
+            members: &members,
+            codes,
             rarity: &Rarity::of(seen.old.iter().flatten()),
             redefined: alive,
+            stale: level.is_stale(),
+            lens: atom.lens.as_ref(),
             selector: self.selector(atom.context),
             ingredients: self.ingredients,
         };
@@ -193,6 +211,11 @@ pub(super) fn contradiction(expected: Option<&Value>, now: Option<&Value>) -> St
 
 /// Whether the differences are those of a value that changes all the time rather than of drift.
 fn is_volatile(known: &[(usize, Option<&Value>)], seen: &Seen, agree: usize, disagree: usize) -> bool {
+    let forms_before: Vec<Option<Form>> = seen.old.iter().flatten().map(Form::of).collect();
+    let usual = |value: &Value| is_empty(Some(value)) || forms_before.contains(&Form::of(value));
+    if !known.iter().filter_map(|(row, _)| seen.new[*row].as_ref()).all(usual) {
+        return false;
+    }
     if agree > 0 && agree * 2 >= disagree {
         return true;
     }

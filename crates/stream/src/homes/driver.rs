@@ -160,13 +160,15 @@ impl<H: Homes> Driver<H> {
             return Ok(());
         }
         let numbers: Vec<i32> = opened.keys().copied().collect();
-        let records = restore_partitions(&self.config.kafka, &self.config.state_topic, &numbers)?;
+        let mut changelogs = Vec::with_capacity(self.config.state_topics.len());
+        for topic in &self.config.state_topics {
+            changelogs.push((topic.clone(), restore_partitions(&self.config.kafka, topic, &numbers)?));
+        }
         let sender = self.restored_sender.clone();
         let stage = self.handle.stage().to_owned();
-        let topic = self.config.state_topic.clone();
         tokio::spawn(async move {
             let started = Instant::now();
-            let result = apply_all(opened, records, &stage, &topic).await;
+            let result = apply_all(opened, changelogs, &stage).await;
             // The driver is gone when the stage has ended meanwhile.
             drop(sender.send(RestoredHomes { result, took: started.elapsed() }));
         });

@@ -65,11 +65,16 @@ pub struct Addressed<C> {
 pub trait Home: Send + 'static {
     type Command: Send;
 
-    /// Takes one record of the state topic, in order.
+    /// Takes one record of a state topic, in order; `topic` is its place in [`HomesConfig::state_topics`].
     ///
     /// # Errors
     /// A text when the record cannot be read; it is counted, logged and left alone.
-    fn apply(&mut self, key: &Bytes, value: Option<Bytes>) -> impl Future<Output = Result<(), String>> + Send;
+    fn apply(
+        &mut self,
+        topic: usize,
+        key: &Bytes,
+        value: Option<Bytes>,
+    ) -> impl Future<Output = Result<(), String>> + Send;
 
     /// All records were applied: hand out again what only memory knew.
     fn restored(&mut self, now: i64) -> impl Future<Output = Effects> + Send;
@@ -119,8 +124,8 @@ pub struct HomesConfig {
     pub kafka: KafkaSettings,
     /// Its partitions are the homes.
     pub home_topic: Arc<str>,
-    /// Partition for partition the changelog of the home topic.
-    pub state_topic: Arc<str>,
+    /// Partition for partition the changelogs of the home topic, in the order in which they are read.
+    pub state_topics: Vec<Arc<str>>,
     pub system_dead_letters: Arc<str>,
 }
 

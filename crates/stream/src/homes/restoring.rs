@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::TryFutureExt;
@@ -24,21 +25,25 @@ fn unreadable(reason: String) -> StageError {
     StageError::new(Code::StateUnreadable, reason)
 }
 
+/// The records of one changelog, as they are read.
+type Changelog = Receiver<Result<Vec<StateRecord>, StreamError>>;
+
 pub(super) async fn apply_all<T: Home>(
     mut homes: HashMap<i32, (AssignmentEpoch, T, u64)>,
-    mut records: Receiver<Result<Vec<StateRecord>, StreamError>>,
+    changelogs: Vec<(Arc<str>, Changelog)>,
     stage: &str,
-    topic: &str,
 ) -> Result<Vec<(i32, AssignmentEpoch, T, u64)>, StreamError> {
-    while let Some(chunk) = records.recv().await {
-        for record in chunk? {
-            let Some((_, home, count)) = homes.get_mut(&record.partition) else { continue };
-            *count += 1;
-            let applied = without_panic(home.apply(&record.key, record.value).map_err(unreadable));
-            if let Err(StageError { message: reason, .. }) = applied.await {
-                let place = format!("{topic}[{}]@{}", record.partition, record.offset);
-                let error = StreamError::Restore { place: place.clone(), reason };
-                emit(UnreadableState { stage, place, error: &error });
+    for (number, (topic, mut records)) in changelogs.into_iter().enumerate() {
+        while let Some(chunk) = records.recv().await {
+            for record in chunk? {
+                let Some((_, home, count)) = homes.get_mut(&record.partition) else { continue };
+                *count += 1;
+                let applied = without_panic(home.apply(number, &record.key, record.value).map_err(unreadable));
+                if let Err(StageError { message: reason, .. }) = applied.await {
+                    let place = format!("{topic}[{}]@{}", record.partition, record.offset);
+                    let error = StreamError::Restore { place: place.clone(), reason };
+                    emit(UnreadableState { stage, place, error: &error });
+                }
             }
         }
     }

@@ -19,6 +19,7 @@ use crate::error::StreamError;
 use crate::events::{ClientError, CommitDone, Lag, PartitionsAssigned, PartitionsRevoked};
 use crate::offsets::NextOffset;
 use crate::record::TopicPartition;
+use crate::rewind::Rewinds;
 use crate::transactor::TransactorHandle;
 
 /// What commands asked of the poll loop beyond the assignment itself.
@@ -36,6 +37,8 @@ pub(super) struct Inner {
     pub(super) assignment: Assignment,
     pub(super) commands: Receiver<Command>,
     pub(super) requests: Requests,
+    /// Of a member that notices when its group is rewound.
+    pub(super) rewinds: Option<Rewinds>,
 }
 
 impl Inner {
@@ -145,7 +148,18 @@ impl MemberContext {
             assigned.push((partition.clone(), inner.assignment.assign(partition.clone(), must_restore)));
         }
         let owned = inner.assignment.partitions().len();
+        let notices = inner.rewinds.clone();
         drop(inner);
+        if let Some(rewinds) = notices {
+            let read = partitions
+                .iter()
+                .filter(|partition| !self.restored_topics.iter().any(|topic| **topic == *partition.topic));
+            if let Err(error) = rewinds.assigned(consumer, read) {
+                let reason = format!("what it has committed cannot be had: {error}");
+                let failure = StreamError::Group { stage: self.stage.clone(), reason };
+                self.inner().requests.failure.get_or_insert(failure);
+            }
+        }
         if restoring.count() > 0
             && let Err(error) = consumer.pause(&restoring)
         {
@@ -179,10 +193,14 @@ impl MemberContext {
         for partition in &partitions {
             inner.assignment.forget(partition);
         }
+        let rewinds = inner.rewinds.clone();
         let owned = inner.assignment.partitions().len();
         drop(inner);
         if !lost && self.transactor.is_none() {
             commit(consumer, &self.stage, &commits, CommitMode::Sync);
+        }
+        if let Some(rewinds) = rewinds {
+            rewinds.revoked(&partitions);
         }
         emit(PartitionsRevoked { stage: &self.stage, partitions: &partitions, owned, lost, undone });
     }
@@ -242,6 +260,7 @@ pub(super) fn commit(
             emit(CommitDone { stage, error: Some(&error) });
         }
     }
+    consumer.context().annotate(&mut list);
     // An asynchronous commit reports through `commit_callback`.
     if let Err(error) = consumer.commit(&list, mode) {
         emit(CommitDone { stage, error: Some(&error) });
@@ -250,6 +269,14 @@ pub(super) fn commit(
 }
 
 impl MemberContext {
+    /// Adds to offsets what tells them from those that others commit for the group.
+    pub(crate) fn annotate(&self, offsets: &mut TopicPartitionList) {
+        let rewinds = self.inner().rewinds.clone();
+        if let Some(rewinds) = rewinds {
+            rewinds.annotate(offsets);
+        }
+    }
+
     fn commit_not_done(&self, list: &TopicPartitionList) {
         let mut inner = self.inner();
         for partition in partitions_of(list) {

@@ -31,6 +31,7 @@ use crate::outlet::Outlet;
 use crate::output::Output;
 use crate::processing::TransactionSettings;
 use crate::record::{Record, TopicPartition};
+use crate::rewind::Rewinds;
 use crate::settings::{KafkaSettings, RuntimeSettings};
 use crate::sizes::RefusedSizes;
 use crate::transaction::TransactionalProducer;
@@ -46,6 +47,8 @@ pub struct MemberConfig {
     pub topics: Vec<String>,
     /// Topics whose partitions do not flow before [`MemberHandle::restored`].
     pub restored_topics: Vec<String>,
+    /// Whether records that are read again because somebody rewound the group are told from others, on the other topics.
+    pub notices_rewinds: bool,
     pub kafka: KafkaSettings,
     pub runtime: RuntimeSettings,
     pub memory: MemoryBudget,
@@ -202,6 +205,7 @@ impl Member {
                 assignment: Assignment::new(limits, &config.memory),
                 commands: command_receiver,
                 requests: Requests::default(),
+                rewinds: config.notices_rewinds.then(Rewinds::default),
             }),
         };
         let consumer: BaseConsumer<MemberContext> = client.create_with_context(context).map_err(client_error)?;

@@ -191,6 +191,7 @@ impl PollLoop {
                     let mut record = Record::from_message(&message, topic, epoch);
                     let (sequence, flow) = inner.assignment.taken(&source, record.offset, record.size());
                     record.sequence = sequence;
+                    record.replay = inner.rewinds.as_ref().and_then(|it| it.generation(&record.source, record.offset));
                     if sabotaged(Sabotage::CommitEarly) {
                         inner.assignment.completed(&source, epoch, record.offset);
                     }

@@ -27,6 +27,8 @@ pub struct Kafka {
 pub struct ReadRecord {
     pub partition: i32,
     pub offset: i64,
+    /// Milliseconds since the epoch.
+    pub timestamp: i64,
     pub key: Option<Vec<u8>>,
     pub value: Option<Vec<u8>>,
     /// Of equal names the last value, as Kafka's `lastHeader` gives it.
@@ -187,6 +189,7 @@ fn read_record<M: Message>(message: &M) -> ReadRecord {
     ReadRecord {
         partition: message.partition(),
         offset: message.offset(),
+        timestamp: message.timestamp().to_millis().unwrap_or(0),
         key: message.key().map(<[u8]>::to_vec),
         value: message.payload().map(<[u8]>::to_vec),
         headers: headers.unwrap_or_default(),

@@ -18,6 +18,10 @@ pub struct StartRun {
     pub origin: TriggerOrigin,
     pub idempotency_key: Option<String>,
     pub accepted_at: i64,
+    /// The run that this one does again.
+    pub replay_of: Option<RunId>,
+    /// Set when the trigger is read again because its group was rewound: a run that is known is done again.
+    pub generation: Option<String>,
 }
 
 /// End a run that has not ended yet.

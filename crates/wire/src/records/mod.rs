@@ -1,7 +1,9 @@
 //! Control records: one struct per file in `schemas/`. Times are milliseconds since the epoch, UTC.
 
 mod commands;
+mod healing;
 mod log;
+mod operations;
 mod stage;
 mod state;
 mod workflow;
@@ -17,7 +19,9 @@ use crate::schema::control_records;
 pub use commands::{
     BatchResult, CancelNotice, CancelRun, ExtractionEnded, StartRun, StepFailed, StepPause, StepSkipped,
 };
-pub use log::{AuditEvent, RunEvent};
+pub use healing::{HealOutcome, MappingActive, MappingCommand, MappingSample, MappingVersion, ParkedBatch};
+pub use log::{AuditEvent, LlmCall, RunEvent};
+pub use operations::{LetterAction, LetterMark, ReplayPartition, ReplayProgress};
 pub use stage::{ExtractRequest, RunContext, StageBatch, StageItem, StepOutputs};
 pub use state::{BatchRange, Dispatch, Extraction, RunInput, RunState, RunStatus, StepOutput, StepState, StepStatus};
 pub use workflow::{WorkflowLive, WorkflowVersion};
@@ -30,6 +34,15 @@ control_records! {
     ExtractRequest => "extract_request",
     Extraction => "extraction",
     ExtractionEnded => "extraction_ended",
+    LetterMark => "letter_mark",
+    ReplayProgress => "replay_progress",
+    HealOutcome => "heal_outcome",
+    MappingActive => "mapping_active",
+    MappingCommand => "mapping_command",
+    MappingSample => "mapping_sample",
+    MappingVersion => "mapping_version",
+    ParkedBatch => "parked_batch",
+    LlmCall => "llm_call",
     RunEvent => "run_event",
     RunInput => "run_input",
     RunState => "run_state",

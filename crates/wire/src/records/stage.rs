@@ -66,4 +66,6 @@ pub struct StageItem {
     pub index: i32,
     pub input: Payload,
     pub output: Option<Payload>,
+    /// Why it could not be mapped, when it waits for its mapping to be healed.
+    pub error: Option<ErrorInfo>,
 }

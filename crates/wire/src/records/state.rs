@@ -63,6 +63,8 @@ pub struct RunState {
     pub traceparent: Option<String>,
     /// Steps that have no records of their own, because the run was over before any was written.
     pub done_steps: Vec<StepState>,
+    /// The run that this one does again.
+    pub replay_of: Option<RunId>,
 }
 
 /// Key `<run>/@trigger`: the value that started the run, written once.

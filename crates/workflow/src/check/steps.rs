@@ -126,6 +126,23 @@ impl<'a> Checker<'a, '_> {
         reads.extend(self.mapping(&join(&pointer, "transform"), Root::Item));
         self.reads_only(reads, steps, Some(step));
         self.schema(&join(&pointer, "schema"));
+        self.healing(&pointer);
+    }
+
+    /// A mapping is healed towards its schema: without one of the two there is nothing to heal.
+    fn healing(&mut self, step: &str) {
+        let at = join(step, "heal");
+        let policy = self.document.get(&at).and_then(Value::as_str);
+        if policy.is_none_or(|policy| policy == "off") {
+            return;
+        }
+        for part in ["transform", "schema"] {
+            if self.document.get(&join(step, part)).is_none() {
+                let message =
+                    format!("`heal` needs a `{part}`: a mapping is healed until its outputs satisfy the schema");
+                self.report(Code::WorkflowShape, &at, message);
+            }
+        }
     }
 
     /// Reports what is read of steps that do not exist or, with `reader`, that have not ended when it starts.

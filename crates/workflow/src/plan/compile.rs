@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use prunella_mapping::{CompileError, Expression};
 use prunella_model::workflow::{Mapping, OnInvalid, Output, SchemaSource, Step, Workflow};
-use prunella_model::{Code, Kind, StepId, WorkflowName};
+use prunella_model::{Code, Kind, StepId, TextHash, WorkflowName};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Plan, PlannedExtract, PlannedOutput, PlannedStep};
+use super::{Plan, PlannedExtract, PlannedHealing, PlannedOutput, PlannedStep};
 use crate::check;
 use crate::document::Document;
 use crate::files::Files;
@@ -143,11 +143,27 @@ impl Compiler<'_> {
             transform,
             schema,
             on_invalid: step.on_invalid,
+            healing: self.healing(step, &at("schema"))?,
             ordered: step.ordered,
             output_wanted: false,
             context_wanted,
         };
         Ok((planned, reads))
+    }
+
+    fn healing(&self, step: &Step, schema_at: &str) -> Result<Option<PlannedHealing>, Problems> {
+        let (Some(Mapping::Inline(text)), Some(schema)) = (&step.transform, &step.schema) else { return Ok(None) };
+        if step.heal.is_off() {
+            return Ok(None);
+        }
+        let schema = self.parts.inline_schema(schema, schema_at)?;
+        Ok(Some(PlannedHealing {
+            policy: step.heal,
+            base: TextHash::of(text),
+            text: text.as_str().into(),
+            schema_hash: TextHash::of(&schema.to_string()),
+            schema,
+        }))
     }
 
     /// The step that `output.transform` stands for. What it makes is one record, so nothing is left to pass on when it
@@ -172,6 +188,7 @@ impl Compiler<'_> {
             transform: Some(transform),
             schema,
             on_invalid: OnInvalid::Fail,
+            healing: None,
             ordered: false,
             output_wanted: false,
             context_wanted: true,

@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use jsonschema::Validator;
 use prunella_mapping::Expression;
-use prunella_model::StepId;
-use prunella_model::workflow::{ItemsPath, OnInvalid, Workflow};
+use prunella_model::workflow::{Heal, ItemsPath, OnInvalid, Workflow};
+use prunella_model::{StepId, TextHash};
+use serde_json::Value;
 
 pub use extract::{PageStrategy, PlannedExtract, PlannedHttp, PlannedPagination};
 pub use stream::StreamPlan;
@@ -43,11 +44,25 @@ pub struct PlannedStep {
     /// Asserted on each mapped item.
     pub schema: Option<Arc<Validator>>,
     pub on_invalid: OnInvalid,
+    /// What its mapping is healed by, if it may be.
+    pub healing: Option<PlannedHealing>,
     pub ordered: bool,
     /// Whether a later step or `output.transform` reads this step's output, so that it must be kept for the run.
     pub output_wanted: bool,
     /// Whether the step's own templates or mapping read `trigger`, `steps` or `run`.
     pub context_wanted: bool,
+}
+
+/// What a mapping is healed by.
+#[derive(Debug)]
+pub struct PlannedHealing {
+    /// Not [`Heal::Off`].
+    pub policy: Heal,
+    /// The author's mapping.
+    pub text: Arc<str>,
+    pub base: TextHash,
+    pub schema: Value,
+    pub schema_hash: TextHash,
 }
 
 /// Where validated records come from.

@@ -35,6 +35,7 @@ fn state(run: &RunId, status: RunStatus) -> RunState {
         status,
         origin: TriggerOrigin { topic: "t".to_owned(), partition: 0, offset: 7, timestamp: 1000 },
         idempotency_key: None,
+        replay_of: None,
         created_at: 1000,
         deadline: 9000,
         ended_at: status.is_terminal().then_some(2000),

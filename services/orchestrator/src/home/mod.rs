@@ -163,6 +163,9 @@ impl RunHome {
         let (workspace, workflow) = (command.workspace.clone(), command.workflow.clone());
         let subject = Subject { run: &run_id, workspace: &workspace, workflow: &workflow, traceparent: None };
         if self.known.contains(&run_id) {
+            if let Some(again) = self.writer.start_again(&command, record)? {
+                return Ok(vec![again]);
+            }
             let duplicate = Action::Event {
                 kind: EventKind::DuplicateTrigger,
                 step: None,
@@ -252,7 +255,7 @@ fn split_key(key: &[u8]) -> Option<(RunId, &str)> {
 impl Home for RunHome {
     type Command = Command;
 
-    async fn apply(&mut self, key: &Bytes, value: Option<Bytes>) -> Result<(), String> {
+    async fn apply(&mut self, _: usize, key: &Bytes, value: Option<Bytes>) -> Result<(), String> {
         let (run, suffix) = split_key(key).ok_or("the key does not start with a run id")?;
         let packed = self.restoring.entry(run.clone()).or_default();
         match value {

@@ -54,6 +54,8 @@ fn run(key: &str, trigger: &[u8], batches: &[(i64, Vec<u8>)], total: Option<i64>
         trigger: Payload::Inline(Bytes::copy_from_slice(trigger)),
         origin: TriggerOrigin { topic: "t".into(), partition: 0, offset: 0, timestamp: 0 },
         idempotency_key: Some(key.to_owned()),
+        replay_of: None,
+        generation: None,
         accepted_at: 0,
     };
     let (plan, mut actions) = (plan(), Actions::default());

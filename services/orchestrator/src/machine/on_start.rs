@@ -24,6 +24,7 @@ pub fn on_start(
         status: RunStatus::Running,
         origin: command.origin,
         idempotency_key: command.idempotency_key,
+        replay_of: command.replay_of,
         created_at: command.accepted_at,
         deadline: command.accepted_at.saturating_add(plan.deadline),
         ended_at: None,

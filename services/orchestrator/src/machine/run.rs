@@ -41,6 +41,7 @@ impl Run {
             headers: trace.map_or_else(Headers::new, TraceContext::as_headers),
             epoch: AssignmentEpoch::new(0),
             sequence: 0,
+            replay: None,
         }
     }
 

@@ -47,6 +47,8 @@ fn start() -> StartRun {
         trigger: Payload::Inline(Bytes::from_static(b"{}")),
         origin: TriggerOrigin { topic: "t".into(), partition: 0, offset: 0, timestamp: 0 },
         idempotency_key: None,
+        replay_of: None,
+        generation: None,
         accepted_at: 0,
     }
 }

@@ -2,93 +2,113 @@
 
 use std::process::ExitCode;
 
-use serde::Serialize;
-
 use prunella_catalog::Catalog;
+use prunella_operate::Offsets;
+use prunella_operate::doctor::{Finding, Level, disk, examine};
 use prunella_topology::Topology;
 use prunella_wire::{ClaimStore, Registry};
 
+use crate::cli::DoctorArgs;
 use crate::commands::Context;
 use crate::definitions::known_topics;
+use crate::desk::desk;
 use crate::failure::{Exit, Failure};
 use crate::process::{codec, connect};
 
-#[derive(Serialize)]
-struct Finding {
-    check: &'static str,
-    ok: bool,
-    detail: String,
-}
-
-struct Findings(Vec<Finding>);
-
-impl Findings {
-    fn note(&mut self, check: &'static str, result: Result<String, String>) -> bool {
-        let ok = result.is_ok();
-        let detail = result.unwrap_or_else(|problem| problem);
-        self.0.push(Finding { check, ok, detail });
-        ok
-    }
-}
-
-pub async fn run(context: &Context) -> Result<ExitCode, Failure> {
-    let mut findings = Findings(Vec::new());
-    examine(context, &mut findings).await;
-    let broken = findings.0.iter().filter(|finding| !finding.ok).count();
+pub async fn run(context: &Context, args: &DoctorArgs) -> Result<ExitCode, Failure> {
+    let mut findings = Vec::new();
+    look(context, args, &mut findings).await;
+    let ok = findings.iter().all(|finding| finding.level < Level::Wrong);
     if context.json {
-        println!("{}", serde_json::json!({ "ok": broken == 0, "findings": findings.0 }));
+        let told: Vec<_> = findings.iter().map(as_json).collect();
+        println!("{}", serde_json::json!({ "ok": ok, "findings": told }));
     } else {
-        for finding in &findings.0 {
-            println!("{} {:<12} {}", if finding.ok { "✓" } else { "✗" }, finding.check, finding.detail);
-        }
+        findings.iter().for_each(print);
     }
-    Ok(if broken == 0 { ExitCode::SUCCESS } else { ExitCode::from(Exit::Failed as u8) })
+    Ok(if ok { ExitCode::SUCCESS } else { ExitCode::from(Exit::Failed as u8) })
 }
 
-async fn examine(context: &Context, findings: &mut Findings) {
+fn as_json(finding: &Finding) -> serde_json::Value {
+    let mut value = serde_json::json!(finding);
+    value["ok"] = serde_json::json!(finding.level < Level::Wrong);
+    value
+}
+
+fn print(finding: &Finding) {
+    let mark = match finding.level {
+        Level::Ok => "✓",
+        Level::Warn => "!",
+        Level::Wrong => "✗",
+    };
+    println!("{mark} {:<12} {}", finding.check, finding.detail);
+    if let Some(next) = &finding.next {
+        println!("  {:<12} → {next}", "");
+    }
+}
+
+/// A failure as a finding; its code has a page with what to do.
+fn failed(check: &'static str, failure: &Failure) -> Finding {
+    let next = match failure.code() {
+        Some(code) => format!("docs/errors/{code}.md says what it means and what to do"),
+        None => "the message says what to do".to_owned(),
+    };
+    Finding::wrong(check, failure.to_string(), next)
+}
+
+fn finding(check: &'static str, result: Result<String, Failure>) -> Finding {
+    result.map_or_else(|failure| failed(check, &failure), |detail| Finding::ok(check, detail))
+}
+
+/// From the outside to the inside: what a check needs has been found in order before.
+async fn look(context: &Context, args: &DoctorArgs, findings: &mut Vec<Finding>) {
     let config = &context.config;
+    findings.push(finding("claims", claims(context)));
+    findings.push(disk(&context.data_directory));
     let topology = match Topology::new(config.topics.clone()) {
         Ok(topology) => topology,
-        Err(error) => {
-            findings.note("topics", Err(format!("{}: {error}", error.code())));
-            return;
-        }
+        Err(error) => return findings.push(failed("topics", &error.into())),
     };
-    let claims = ClaimStore::local(&config.claims_directory(&context.data_directory), config.claims.threshold);
-    let shown = config.claims_directory(&context.data_directory).display().to_string();
-    findings.note("claims", claims.map(|_| shown).map_err(|error| format!("{}: {error}", error.code())));
     let cluster = match connect(config).await {
         Ok(cluster) => cluster,
-        Err(failure) => {
-            findings.note("kafka", Err(failure.to_string()));
-            return;
-        }
+        Err(failure) => return findings.push(failed("kafka", &failure)),
     };
-    findings.note("kafka", Ok(format!("{} answers", config.kafka.brokers)));
-    let shape = cluster.check(&topology.shared_topics()).await;
-    if !findings.note(
-        "topics",
-        shape.map(|()| "all there, as wanted".to_owned()).map_err(|error| Failure::from(error).to_string()),
-    ) {
+    findings.push(Finding::ok("kafka", format!("{} answers", config.kafka.brokers)));
+    if let Err(error) = cluster.check(&topology.shared_topics()).await {
+        return findings.push(failed("topics", &error.into()));
+    }
+    findings.push(Finding::ok("topics", "all there, as wanted"));
+    let registry = registry(context, &topology).await;
+    let has_registry = registry.is_ok();
+    findings.push(finding("registry", registry));
+    if !has_registry {
         return;
     }
-    match config.schema_registry.client() {
-        Ok(None) => {
-            findings.note("registry", Ok("none configured: records carry the fingerprint of their schema".to_owned()));
-        }
-        Ok(Some(client)) => {
-            let usable = match Registry::new(&client) {
-                Ok(_) => codec(config, &topology).await.map(|_| format!("{} knows our schemas", client.url)),
-                Err(error) => Err(error.into()),
-            };
-            findings.note("registry", usable.map_err(|failure| failure.to_string()));
-        }
-        Err(failure) => {
-            findings.note("registry", Err(failure.to_string()));
-        }
+    findings.push(finding("workflows", list_workflows(context, &topology, &cluster).await));
+    match inside(context, args).await {
+        Ok(found) => findings.extend(found),
+        Err(failure) => findings.push(failed("groups", &failure)),
     }
-    let listed = list_workflows(context, &topology, &cluster).await;
-    findings.note("workflows", listed.map_err(|failure| failure.to_string()));
+}
+
+fn claims(context: &Context) -> Result<String, Failure> {
+    let directory = context.config.claims_directory(&context.data_directory);
+    ClaimStore::local(&directory, context.config.claims.threshold)?;
+    Ok(directory.display().to_string())
+}
+
+async fn registry(context: &Context, topology: &Topology) -> Result<String, Failure> {
+    let Some(client) = context.config.schema_registry.client()? else {
+        return Ok("none configured: records carry the fingerprint of their schema".to_owned());
+    };
+    Registry::new(&client)?;
+    codec(&context.config, topology).await?;
+    Ok(format!("{} knows our schemas", client.url))
+}
+
+async fn inside(context: &Context, args: &DoctorArgs) -> Result<Vec<Finding>, Failure> {
+    let desk = desk(context).await?;
+    let offsets = Offsets::new(&desk.kafka)?;
+    Ok(examine(&desk, &offsets, args.watch_for.duration()).await?)
 }
 
 async fn list_workflows(

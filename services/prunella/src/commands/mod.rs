@@ -1,11 +1,15 @@
 //! One file per command.
 
 mod apply;
+mod audit;
+mod deadletters;
 mod doctor;
 mod mappings;
+mod replay;
 mod run;
 mod runs;
 mod serve;
+mod top;
 mod topics;
 pub mod up;
 pub mod validate;
@@ -23,7 +27,7 @@ use crate::cli::{Cli, Command};
 use crate::config::{Config, LogFormat, default_data_directory};
 use crate::failure::Failure;
 
-pub use apply::apply_paths;
+pub use apply::{actor, apply_paths};
 pub use run::{Trigger, send_trigger};
 pub use runs::{RunReader, print_report};
 
@@ -58,14 +62,18 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Demo(args) => crate::demo::run(&context, &args).await,
         Command::Up(args) => up::run(context, args).await,
         Command::Serve(args) => serve::run(context, args).await,
-        Command::Doctor => doctor::run(&context).await,
+        Command::Doctor(args) => doctor::run(&context, &args).await,
         Command::Topics(command) => topics::run(&context, command).await,
         Command::Validate(args) => validate::run(&context, &args.paths),
         Command::Apply(args) => apply::run(&context, &args.paths).await,
         Command::Workflows(command) => workflows::run(&context, command).await,
-        Command::Mappings(command) => mappings::run(&context, command),
+        Command::Mappings(command) => mappings::run(&context, command).await,
         Command::Run(args) => run::run(&context, args).await,
         Command::Runs(command) => runs::run(&context, command).await,
+        Command::DeadLetters(command) => deadletters::run(&context, command).await,
+        Command::Replay(args) => replay::run(&context, *args).await,
+        Command::Audit { name } => audit::run(&context, &name).await,
+        Command::Top(args) => top::run(&context, &args).await,
         Command::Completions { .. } => Ok(ExitCode::SUCCESS),
     }
 }

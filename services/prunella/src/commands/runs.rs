@@ -180,7 +180,7 @@ fn run_json(state: &RunState) -> Value {
         "status": state.status, "created_at": state.created_at, "deadline": state.deadline, "ended_at": state.ended_at,
         "extracted": state.extracted, "valid": state.valid, "dead_lettered": state.dead_lettered,
         "error": state.error, "origin": state.origin, "idempotency_key": state.idempotency_key,
-        "traceparent": state.traceparent,
+        "traceparent": state.traceparent, "replay_of": state.replay_of,
     })
 }
 
@@ -209,6 +209,9 @@ pub fn print_report(report: &RunReport, reader: &RunReader, json: bool) {
     println!("run {}  {}", state.run, state.status.as_str());
     println!("├─ workflow  {}/{}@{}", state.workspace, state.workflow, state.version);
     println!("├─ trigger   {}[{}]@{}", state.origin.topic, state.origin.partition, state.origin.offset);
+    if let Some(of) = &state.replay_of {
+        println!("├─ replay of {of}");
+    }
     println!("├─ created   {}", time(state.created_at));
     match state.ended_at {
         Some(ended) => println!("├─ ended     {} after {}", time(ended), took(ended - state.created_at)),

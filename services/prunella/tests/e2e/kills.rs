@@ -49,15 +49,17 @@ fn from_environment(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is not a number")))
 }
 
+/// Set in the environment, so that it holds whatever the suite runs with.
 fn install(placement: &str) -> Installation {
-    let all = ["orchestrator", "extractor", "transformer", "validator"];
-    let guarantee: BTreeMap<&str, &str> = all.into_iter().map(|service| (service, "exactly-once")).collect();
-    install_with(&json!({
-        "processing": { "placement": placement, "guarantee": guarantee },
+    let installation = install_with(&json!({
         // A killed member is noticed when its session ends.
         "kafka": { "librdkafka": { "session.timeout.ms": "2500", "heartbeat.interval.ms": "500" } },
         "telemetry": { "log-format": "json", "log-filter": "info,prunella_stream::events=trace" },
-    }))
+    }));
+    let services = ["ORCHESTRATOR", "EXTRACTOR", "TRANSFORMER", "VALIDATOR"];
+    services.iter().fold(installation.with_environment("PRUNELLA__PROCESSING__PLACEMENT", placement), |it, service| {
+        it.with_environment(&format!("PRUNELLA__PROCESSING__GUARANTEE__{service}"), "exactly-once")
+    })
 }
 
 /// Kills `process` when one of its transactions reaches `step` for the `nth` time.

@@ -1,0 +1,133 @@
+//! What the healer takes, keeps and decides.
+
+use serde::{Deserialize, Serialize};
+
+use prunella_model::{MappingKey, TextHash};
+
+use super::{BatchResult, StageBatch, TriggerOrigin};
+
+/// The items of a batch that wait for their mapping. Key `<mapping>/<run>/<step>/<attempt>/<batch>` of `state.parked`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ParkedBatch {
+    pub mapping: MappingKey,
+    /// The author's text of the mapping that failed.
+    pub base: TextHash,
+    /// The items that wait; each says why. Its mapping version is the one that failed.
+    pub work: StageBatch,
+    /// What is told to the run once no item waits any more, without those that do.
+    pub result: BatchResult,
+    /// The record that the batch came from.
+    pub source: TriggerOrigin,
+    pub traceparent: Option<String>,
+    /// Mappings that were tried on it since it is parked.
+    pub tries: i32,
+    /// Items that the mapping served well in the same process since the batch that was parked before.
+    pub valid: i32,
+    pub parked_at: i64,
+}
+
+impl ParkedBatch {
+    pub fn key(&self) -> String {
+        format!("{}/{}/{}", self.mapping, self.work.at, self.work.batch)
+    }
+}
+
+/// What an attempt to heal a mapping came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HealOutcome {
+    pub mapping: MappingKey,
+    /// The author's text that the attempt began with.
+    pub base: TextHash,
+    /// Version that the attempt began with; an outcome for another one is dropped.
+    pub parent: i32,
+    /// `activate`, `review`, `refuse` or `unchanged`.
+    pub verdict: String,
+    pub text: Option<String>,
+    pub origin: String,
+    /// JSON for people: what changed, what it was tried on, why.
+    pub evidence: String,
+    pub ended_at: i64,
+}
+
+/// What a person wants done with a mapping.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MappingCommand {
+    pub mapping: MappingKey,
+    pub id: String,
+    /// `approve`, `reject`, `edit`, `rollback` or `heal`.
+    pub command: String,
+    /// The version it is about; 1 is the author's.
+    pub version: i32,
+    pub text: Option<String>,
+    pub actor: String,
+    pub reason: String,
+    pub asked_at: i64,
+}
+
+/// Key `<mapping>@<version>` of `state.mappings`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MappingVersion {
+    pub mapping: MappingKey,
+    /// From 2; 1 is the text of the definition.
+    pub version: i32,
+    pub parent: i32,
+    /// The author's text that it descends from.
+    pub base: TextHash,
+    pub text: String,
+    /// `repaired`, `inferred`, `llm` or `human`.
+    pub origin: String,
+    /// `candidate`, `active`, `retired` or `rejected`.
+    pub status: String,
+    pub evidence: String,
+    pub actor: String,
+    pub created_at: i64,
+    pub changed_at: i64,
+}
+
+impl MappingVersion {
+    pub fn key(&self) -> String {
+        format!("{}@{}", self.mapping, self.version)
+    }
+}
+
+/// Key `<mapping>#<base>` of `state.mappings`: which version is used for definitions with this text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MappingActive {
+    pub mapping: MappingKey,
+    /// The author's text; a definition with another text uses its own.
+    pub base: TextHash,
+    /// 1 is the author's text.
+    pub version: i32,
+    pub changed_at: i64,
+    pub changed_by: String,
+    /// Id of the command that it came of.
+    pub command: Option<String>,
+}
+
+impl MappingActive {
+    pub fn key(&self) -> String {
+        format!("{}#{}", self.mapping, self.base)
+    }
+}
+
+/// Key `<mapping>/<slot>` of `state.samples`: an item that was mapped and is valid.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MappingSample {
+    pub mapping: MappingKey,
+    pub base: TextHash,
+    /// Version of the mapping that made the output.
+    pub version: i32,
+    pub slot: i32,
+    /// JSON text.
+    pub input: String,
+    pub output: String,
+    /// Items that the mapping served well in the same process since its last sample or parked batch.
+    pub valid: i32,
+    pub taken_at: i64,
+}
+
+impl MappingSample {
+    pub fn key(&self) -> String {
+        format!("{}/{}", self.mapping, self.slot)
+    }
+}

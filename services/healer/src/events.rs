@@ -1,0 +1,80 @@
+//! What can be observed of healing.
+
+use prunella_model::MappingKey;
+use prunella_stream::StageError;
+use prunella_telemetry::{Event, metrics};
+
+pub(crate) struct AttemptEnded<'a> {
+    pub(crate) mapping: &'a MappingKey,
+    pub(crate) verdict: &'a str,
+    pub(crate) parent: i32,
+}
+
+impl Event for AttemptEnded<'_> {
+    fn emit(self) {
+        metrics::HEAL_ATTEMPTS.with_label_values(&[self.verdict]).inc();
+        tracing::info!(mapping = %self.mapping, verdict = self.verdict, parent = self.parent, "healing was attempted");
+    }
+}
+
+pub(crate) struct AttemptFailed<'a> {
+    pub(crate) mapping: &'a MappingKey,
+    pub(crate) error: &'a StageError,
+}
+
+impl Event for AttemptFailed<'_> {
+    fn emit(self) {
+        metrics::HEAL_ATTEMPTS.with_label_values(&["failed"]).inc();
+        tracing::error!(
+            mapping = %self.mapping, code = self.error.code.id(), error = %self.error.message,
+            "healing could not be attempted; it is tried again"
+        );
+    }
+}
+
+pub(crate) struct VersionActivated<'a> {
+    pub(crate) mapping: &'a MappingKey,
+    pub(crate) version: i32,
+    pub(crate) actor: &'a str,
+    pub(crate) waiting: usize,
+}
+
+impl Event for VersionActivated<'_> {
+    fn emit(self) {
+        metrics::MAPPINGS_ACTIVATED
+            .with_label_values(&[self.mapping.workspace.as_str(), self.mapping.workflow.as_str()])
+            .inc();
+        tracing::warn!(
+            mapping = %self.mapping, version = self.version, actor = self.actor, batches_waiting = self.waiting,
+            "another version of a mapping is used"
+        );
+    }
+}
+
+pub(crate) struct Proposed<'a> {
+    pub(crate) mapping: &'a MappingKey,
+    pub(crate) version: i32,
+}
+
+impl Event for Proposed<'_> {
+    fn emit(self) {
+        tracing::warn!(
+            mapping = %self.mapping, version = self.version,
+            "a repaired mapping waits for approval: prunella mappings show, approve or reject"
+        );
+    }
+}
+
+pub(crate) struct BatchDriven<'a> {
+    pub(crate) mapping: &'a MappingKey,
+    pub(crate) healed: i32,
+    pub(crate) given_up: bool,
+}
+
+impl Event for BatchDriven<'_> {
+    fn emit(self) {
+        let labels = [self.mapping.workspace.as_str(), self.mapping.workflow.as_str()];
+        metrics::ITEMS_HEALED.with_label_values(&labels).inc_by(u64::try_from(self.healed).unwrap_or(0));
+        tracing::debug!(mapping = %self.mapping, healed = self.healed, given_up = self.given_up, "parked batch driven");
+    }
+}
