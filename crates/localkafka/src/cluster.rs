@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::thread;
+use std::time::Duration;
 
 use prunella_model::ByteSize;
 
@@ -22,13 +23,21 @@ pub struct LocalClusterConfig {
     pub nodes: usize,
     /// Of each node.
     pub heap: ByteSize,
+    /// For one attempt to start a node.
+    pub start_timeout: Duration,
     /// Broker settings of every node by name, over ours.
     pub extra_properties: BTreeMap<String, String>,
 }
 
 impl LocalClusterConfig {
     pub fn new(directory: impl Into<PathBuf>) -> Self {
-        Self { directory: directory.into(), nodes: 3, heap: ByteSize::from_mib(192), extra_properties: BTreeMap::new() }
+        Self {
+            directory: directory.into(),
+            nodes: 3,
+            heap: ByteSize::from_mib(192),
+            start_timeout: Duration::from_secs(60),
+            extra_properties: BTreeMap::new(),
+        }
     }
 }
 
@@ -62,6 +71,7 @@ impl LocalCluster {
             let mut node = LocalKafkaConfig::new(config.directory.join(format!("node-{index}")));
             node.port = Some(*port);
             node.heap = config.heap;
+            node.start_timeout = config.start_timeout;
             node.extra_properties = config.extra_properties.clone();
             node.seat = Some(Seat {
                 node_id: u32::try_from(index + 1).unwrap_or(u32::MAX),

@@ -148,6 +148,7 @@ codes! {
     TemplateUndefined = "0521", DeadLetter, "an expression in a template gave no value";
     TemplateValue = "0522", DeadLetter, "an expression in a template gave a value that is no text";
     RepairCase = "0523", Fatal, "a part of a repair case cannot be read";
+    MappingUnknown = "0524", Fatal, "there is no such version of a mapping";
 
     // 06xx: validation and output
     ItemNotJson = "0601", DeadLetter, "a mapped item is not JSON";

@@ -145,6 +145,8 @@ fn alternatives(request: &Request<'_>, table: &Table) -> Vec<Choice> {
     };
     let candidates: Vec<&Column> =
         plain(table).filter(agrees).filter(|column| silent_with_nothing(column)).take(MOST_CANDIDATES).collect();
+    let mut candidates = candidates;
+    candidates.sort_by_key(|column| (column.path.steps.len(), column.path.clone()));
     let mut found: Vec<(bool, Choice)> = Vec::new();
     for (index, first) in candidates.iter().enumerate() {
         for second in &candidates[index + 1..] {

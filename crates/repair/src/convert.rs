@@ -22,6 +22,8 @@ pub enum Conversion {
     Scale {
         power: i32,
         decimals: u32,
+        /// What is beyond the decimals is rounded away.
+        rounded: bool,
     },
     Date {
         from: DateForm,
@@ -84,7 +86,7 @@ impl Conversion {
                 let parsed = plain_number(&plain)?;
                 if *to_number { number(parsed) } else { Value::from(plain) }
             }
-            Scale { power, decimals } => number(scaled(as_number(value)?, *power, *decimals)),
+            Scale { power, decimals, rounded } => number(scaled(as_number(value)?, *power, *decimals, *rounded)),
             Date { from, to } => to.write(from.millis(value)?)?,
             Lower => Value::from(text?.to_lowercase()),
             Upper => Value::from(text?.to_uppercase()),
@@ -145,9 +147,12 @@ impl Conversion {
                 }
                 if *to_number { format!("$number({text})") } else { text }
             }
-            Scale { power, decimals } => {
+            Scale { power: 0, decimals: 0, .. } => format!("$round({x})"),
+            Scale { power: 0, decimals, .. } => format!("$round({x}, {decimals})"),
+            Scale { power, decimals, rounded } => {
                 let factor = format!("1{}", "0".repeat(power.unsigned_abs() as usize));
                 match (*power > 0, decimals) {
+                    (false, decimals) if *rounded => format!("$round({x} / {factor}, {decimals})"),
                     (true, 0) => format!("$round({x} * {factor})"),
                     (true, decimals) => format!("$round({x} * {factor}, {decimals})"),
                     (false, _) => format!("{x} / {factor}"),
@@ -200,7 +205,7 @@ impl Conversion {
     /// Whether the text has an operator outside parentheses.
     pub(crate) fn is_operation(&self) -> bool {
         match self {
-            Scale { power, .. } => *power < 0,
+            Scale { power, rounded, .. } => *power < 0 && !rounded,
             Capital | AddPrefix(_) | AddSuffix(_) | Is(_) => true,
             Table(pairs) => pairs.len() == 2 && pairs[0].0.is_boolean(),
             Date { to, from } => *to == DateForm::EpochMillis && *from == DateForm::EpochSeconds,
@@ -286,6 +291,7 @@ impl Conversion {
             ToText => "number to text".to_owned(),
             ToNumber => "text to number".to_owned(),
             Decimal { thousands, point, .. } => format!("numbers like 1{thousands}234{point}56"),
+            Scale { power: 0, .. } => "rounded".to_owned(),
             Scale { power, .. } => {
                 let factor = format!("1{}", "0".repeat(power.unsigned_abs() as usize));
                 if *power > 0 { format!("times {factor}") } else { format!("divided by {factor}") }
@@ -330,10 +336,11 @@ fn number(number: f64) -> Value {
     if number.fract() == 0.0 && number.abs() < 9.0e15 { Value::from(number as i64) } else { Value::from(number) }
 }
 
-fn scaled(value: f64, power: i32, decimals: u32) -> f64 {
-    if power < 0 {
-        return value / 10f64.powi(-power);
+fn scaled(value: f64, power: i32, decimals: u32, rounded: bool) -> f64 {
+    let moved = if power < 0 { value / 10f64.powi(-power) } else { value * 10f64.powi(power) };
+    if power < 0 && !rounded {
+        return moved;
     }
     let unit = 10f64.powi(decimals.cast_signed());
-    (value * 10f64.powi(power) * unit).round() / unit
+    (moved * unit).round_ties_even() / unit
 }

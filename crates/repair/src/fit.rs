@@ -142,13 +142,19 @@ fn propose_scales(new: &Value, expected: &Value, pairs: &[Pair<'_>]) -> Vec<Conv
         return Vec::new();
     }
     let power = (to / from).log10().round();
-    if power == 0.0 || power.abs() > 9.0 || (from * 10f64.powf(power) / to - 1.0).abs() > 1e-9 {
+    let decimals = pairs.iter().filter_map(|(_, to)| as_number(to)).map(decimals).max().unwrap_or(0);
+    let moved = from * 10f64.powf(power);
+    let exact = (moved / to - 1.0).abs() <= 1e-9;
+    let rounds_to = (moved - to).abs() <= 0.5 * 10f64.powi(-decimals.cast_signed()) + 1e-9;
+    // A rounded number has to keep enough digits to be told from chance.
+    let tells = to.abs() * 10f64.powi(decimals.cast_signed()) >= 10.0;
+    let is_told = exact || (rounds_to && tells);
+    if power.abs() > 9.0 || (exact && power == 0.0) || !is_told {
         return Vec::new();
     }
     #[expect(clippy::cast_possible_truncation, reason = "between -9 and 9")]
     let power = power as i32;
-    let decimals = pairs.iter().filter_map(|(_, to)| as_number(to)).map(decimals).max().unwrap_or(0);
-    let scale = Scale { power, decimals };
+    let scale = Scale { power, decimals, rounded: !exact };
     vec![if new.is_string() { Chain(vec![ToNumber, scale]) } else { scale }]
 }
 

@@ -9,17 +9,19 @@ use crate::case::Case;
 use crate::eval::Evaluator;
 use crate::evidence::{Evidence, FieldChange, Repair, Story, Trial, Verdict};
 use crate::guard::jumps;
+use crate::path::Literal;
 use crate::pick::{Choice, Pick, Rarity, Request, pick};
 use crate::places::{RowPlace, row_places};
 use crate::profile::OutputProfile;
 use crate::proof::{regressed, run};
 use crate::schema::FieldSchema;
 use crate::settings::{Ingredients, Settings};
-use crate::table::Table;
+use crate::table::{Table, named_fields};
 use crate::value::{equal_options, is_empty};
 use crate::verdict::{Findings, decide};
 
 const MOST_EXAMPLES: usize = 100;
+const MOST_FILTERS: usize = 200;
 
 pub(crate) fn infer(case: &Case, settings: &Settings, validator: &Validator, evaluator: &Evaluator) -> Repair {
     let examples: Vec<(&Value, &Value)> =
@@ -28,6 +30,10 @@ pub(crate) fn infer(case: &Case, settings: &Settings, validator: &Validator, eva
     let made = maker.value(&examples, "");
     let held_back = examples.len() / 4;
     let fewer = maker.value(&examples[..examples.len() - held_back], "");
+    let stable = fewer.fields.iter().filter(|field| field.evidence.carries()).all(|field| {
+        let same = |other: &&FieldChange| other.field == field.field;
+        made.fields.iter().find(same).is_some_and(|other| other.new == field.new)
+    });
     let mapping = made.text.clone();
     let records: Vec<&Value> = case.failing.iter().collect();
     let runs: Vec<_> =
@@ -55,7 +61,7 @@ pub(crate) fn infer(case: &Case, settings: &Settings, validator: &Validator, eva
         jumps: found,
         changed: true,
         silent: false,
-        stable: fewer.text == made.text,
+        stable,
         lost_rows: made.text.is_none(),
         new_records: records.len(),
         inferred: true,
@@ -111,10 +117,19 @@ impl Maker<'_> {
         let inputs: Vec<&Value> = examples.iter().map(|(input, _)| *input).collect();
         let mut best = Made::default();
         let mut best_found = 0;
-        for place in row_places(&inputs) {
+        let mut places = row_places(&inputs);
+        let filtered: Vec<RowPlace> = places.iter().flat_map(|place| filters(place, examples)).collect();
+        places.extend(filtered);
+        for place in places {
             let Some(rows) = paired(&place, examples) else { continue };
             let made = self.object(&rows, name);
             let found = made.fields.iter().filter(|field| field.evidence.carries()).count();
+            // Two filters that serve as well are a tie, and nothing is made of it.
+            if found == best_found && found > 0 && place.only.is_some() {
+                best.fields
+                    .iter_mut()
+                    .for_each(|field| field.evidence = Evidence::Tied { rivals: vec![place.render()] });
+            }
             if let Some(text) = made.text.filter(|_| found > best_found) {
                 best_found = found;
                 best = Made { text: Some(format!("[{}.{text}]", place.render())), fields: made.fields };
@@ -250,6 +265,29 @@ impl Maker<'_> {
         };
         texts.iter().find(holds).cloned()
     }
+}
+
+/// The same place with a filter that leaves as many rows as there are outputs, in every example.
+fn filters(place: &RowPlace, examples: &[(&Value, &Value)]) -> Vec<RowPlace> {
+    let count = |place: &RowPlace, input: &Value| place.rows(input).len();
+    let outputs = |output: &Value| output.as_array().map_or(0, Vec::len);
+    let fewer = examples.iter().all(|(input, output)| outputs(output) <= count(place, input));
+    let some = examples.iter().any(|(input, output)| outputs(output) < count(place, input));
+    if place.keyed || !fewer || !some {
+        return Vec::new();
+    }
+    let mut found: Vec<(Vec<String>, Literal)> = Vec::new();
+    for row in examples.iter().flat_map(|(input, _)| place.rows(input)).take(MOST_EXAMPLES) {
+        named_fields(&row, &mut Vec::new(), &mut |key, literal| {
+            let filter = (key.to_vec(), literal);
+            if found.len() < MOST_FILTERS && !found.contains(&filter) {
+                found.push(filter);
+            }
+        });
+    }
+    let with = |filter| RowPlace { only: Some(filter), ..place.clone() };
+    let fits = |place: &RowPlace| examples.iter().all(|(input, output)| count(place, input) == outputs(output));
+    found.into_iter().map(with).filter(fits).collect()
 }
 
 /// The rows of a place with the outputs beside them, if there are as many in every example. Rows under keys are left

@@ -60,5 +60,5 @@ pub use outage::{Outage, Usual, recognise};
 pub use path::{FieldPath, Literal, Step};
 pub use profile::{FieldProfile, OutputProfile};
 pub use repair::repair;
-pub use report::report;
+pub use report::{difference as lines_that_differ, report};
 pub use settings::{Ingredients, Settings};

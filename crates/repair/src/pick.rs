@@ -352,7 +352,7 @@ fn is_complete(conversion: &Conversion, column: &Column, request: &Request<'_>) 
             let gives = |value: &Value| table.iter().any(|(_, to)| equal(to, value));
             let before = request.before.into_iter().flat_map(|(_, values)| values.iter().flatten());
             let before: Vec<&Value> = before.filter(|value| !is_empty(Some(value))).collect();
-            let seen = before.len() + filled.clone().count();
+            let seen = (before.len() + filled.clone().count()).saturating_sub(request.known.len());
             before.into_iter().all(gives)
                 && filled.all(|cell| conversion.apply(cell).is_some())
                 && has_all_values(table, request.members, seen)

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-use crate::path::{FieldPath, Step};
+use crate::path::{FieldPath, Literal, Step};
+use crate::table::literal_at;
 
 /// The field that holds the key of a row whose rows are keyed by data.
 pub(crate) const ROW_KEY: &str = "_key";
@@ -25,12 +26,17 @@ pub(crate) struct RowPlace {
     pub(crate) listed: bool,
     /// The rows are the fields of an object, under keys that are data.
     pub(crate) keyed: bool,
+    /// Only rows whose field has a value.
+    pub(crate) only: Option<(Vec<String>, Literal)>,
 }
 
 impl RowPlace {
     pub(crate) fn rows<'a>(&self, parent: &'a Value) -> Vec<Cow<'a, Value>> {
         let mut found = Vec::new();
         descend(parent, &self.path.keys(), &mut found);
+        if let Some((key, literal)) = &self.only {
+            found.retain(|row| literal_at(row, key).as_ref() == Some(literal));
+        }
         if !self.keyed {
             return found.into_iter().map(Cow::Borrowed).collect();
         }
@@ -46,7 +52,9 @@ impl RowPlace {
     }
 
     pub(crate) fn render(&self) -> String {
-        let path = self.path.render("");
+        let mut path = self.path.clone();
+        path.steps.extend(self.only.clone().map(|(key, literal)| Step::Where(key, literal)));
+        let path = path.render("");
         if self.keyed { format!("{path}.*") } else { path }
     }
 }
@@ -79,7 +87,7 @@ fn note_places(value: &Value, steps: &mut Vec<Step>, listed: bool, places: &mut 
         return;
     }
     let mut note = |keyed: bool| {
-        let place = RowPlace { path: FieldPath { root: false, steps: steps.clone() }, listed, keyed };
+        let place = RowPlace { path: FieldPath { root: false, steps: steps.clone() }, listed, keyed, only: None };
         match places.iter_mut().find(|known| known.path == place.path && known.keyed == place.keyed) {
             Some(known) => known.listed |= listed,
             None => places.push(place),

@@ -108,7 +108,7 @@ fn brief(text: &str) -> String {
 }
 
 /// Lines of both texts, those that differ marked. A text of one long line is cut at its fields.
-fn difference(old: &str, new: &str) -> String {
+pub fn difference(old: &str, new: &str) -> String {
     let (old, new) = (lines(old), lines(new));
     let common = longest_common(&old, &new);
     let (mut text, mut at_old, mut at_new) = (String::new(), 0, 0);

@@ -5,8 +5,8 @@ use serde_json::Value;
 use crate::eval::Evaluator;
 use crate::join::{Pair, join, join_within};
 use crate::names::{Likeness, likeness};
-use crate::path::FieldPath;
-use crate::places::row_places;
+use crate::path::{FieldPath, Step};
+use crate::places::{RowPlace, row_places};
 use crate::settings::Ingredients;
 use crate::syntax::Context;
 use crate::table::Table;
@@ -103,7 +103,7 @@ impl Level {
         let mut chosen = (kept, None, None);
         let covered = coverage(&Table::of(&chosen.0.refs(), false), fields);
         let kept_serves = !chosen.0.values.is_empty() && (covered >= 0.34 || !has_objects);
-        if !kept_serves && has_objects && ingredients.structure && !around.lost {
+        if !kept_serves && has_objects && ingredients.structure && !around.lost && !context.computed {
             let name = context.path.as_ref().map(|path| path.last_key().to_owned()).unwrap_or_default();
             let many = old.values.len() > around.old.values.len();
             let listed_before = context.path.as_ref().is_some_and(|path| {
@@ -111,7 +111,26 @@ impl Level {
                 before.iter().any(|place| place.listed && place.path == path.without_positions())
             });
             let mut best = if chosen.0.values.is_empty() { 0.3 } else { covered + 0.6 };
-            for place in row_places(&around.new.refs()) {
+            let filters =
+                context.path.iter().flat_map(|path| &path.steps).filter(|step| matches!(step, Step::Where(..)));
+            let only = match filters.collect::<Vec<_>>().as_slice() {
+                [] => Some(None),
+                [Step::Where(key, literal)] => Some(Some((key.clone(), literal.clone()))),
+                _ => None,
+            };
+            let first = context.path.as_ref().is_some_and(FieldPath::is_positional);
+            // A filter of the author is kept; more than one cannot be followed.
+            let places = only.map_or(Vec::new(), |only| {
+                row_places(&around.new.refs())
+                    .into_iter()
+                    .map(|place| RowPlace { only: only.clone(), ..place })
+                    .collect()
+            });
+            for place in places {
+                // The one that was first among several is not all of them.
+                if first && around.new.values.iter().any(|parent| place.rows(parent).len() > 1) {
+                    continue;
+                }
                 let mut rows = Rows::default();
                 for (index, parent) in around.new.values.iter().enumerate() {
                     for row in place.rows(parent) {

@@ -70,10 +70,14 @@ pub(crate) fn settle(mut choices: Vec<Choice>, request: &Request<'_>, table: &Ta
         let beside = choice.path.parent() == best.path.parent();
         let presentation = beside && (is_presentation_of(name, &best_name) || (people && !is_for_people(&best_name)));
         let far_less_named = best_rank >= Likeness::Same && rank(choice, request) <= Likeness::Weak;
+        let by_chance = best_rank >= Likeness::Close
+            && !best.path.is_positional()
+            && choice.path.is_positional()
+            && rank(choice, request) == Likeness::None;
         let qualified = best_rank >= Likeness::Same && beside && is_qualified(name, &best_name);
         let same_reference =
             shared(&best) > shared(choice) && choice.path.literal().is_none() && same_identifiers(&best, choice, table);
-        same_field || !(presentation || far_less_named || qualified || same_reference)
+        same_field || !(presentation || by_chance || far_less_named || qualified || same_reference)
     });
     // The same value at several places of one array is one choice only if no array has more than one item.
     let rivals: Vec<Choice> = choices.iter().filter(|choice| differs(choice, &best, table)).cloned().collect();
@@ -182,5 +186,14 @@ pub(crate) fn rank(choice: &Choice, request: &Request<'_>) -> Likeness {
         Some((_, found)) if Some(found) == asked => literal.max(Likeness::Close),
         _ => literal,
     };
+    // What stands in an object of the name belongs to it.
+    let around = choice
+        .path
+        .keys()
+        .iter()
+        .rev()
+        .skip(1)
+        .any(|key| request.names.iter().any(|name| likeness(name, key) >= Likeness::Same));
+    let place = if around { place.max(Likeness::Close) } else { place };
     request.names.iter().map(|old| likeness(old, name)).max().unwrap_or(Likeness::None).max(literal).max(place)
 }

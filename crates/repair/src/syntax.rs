@@ -16,6 +16,19 @@ pub(crate) struct Context {
     pub(crate) path: Option<FieldPath>,
     /// The places in the mapping where the rows are named.
     pub(crate) spans: Vec<(Span, String)>,
+    /// The rows are what a variable holds: they move with what the variable is made of.
+    pub(crate) computed: bool,
+}
+
+/// A variable that holds more than rows, such as one of two parts.
+#[derive(Debug, Clone)]
+struct Computed {
+    name: String,
+    /// What it is made of: whoever reads the variable reads these.
+    atoms: Vec<usize>,
+    context: usize,
+    /// The rows that it holds, once something is read of them.
+    rows: Option<usize>,
 }
 
 /// A value that the mapping reads of a row.
@@ -63,21 +76,37 @@ pub(crate) struct Reading<'a> {
     pub(crate) leaves: Vec<Leaf>,
     /// Functions that the mapping defines for itself, as text to be put before parts of it.
     pub(crate) prelude: String,
+    /// Variables that are set for the rows of a context, in order.
+    pub(crate) bindings: Vec<(usize, Span)>,
     pub(crate) opaque: bool,
 }
 
 impl<'a> Reading<'a> {
     pub(crate) fn of(ast: &'a Ast) -> Self {
-        let root = Context { parent: None, text: "$".into(), path: Some(FieldPath::default()), spans: Vec::new() };
+        let root = Context {
+            parent: None,
+            text: "$".into(),
+            path: Some(FieldPath::default()),
+            spans: Vec::new(),
+            computed: false,
+        };
         let mut reading = Self {
             source: &ast.source,
             contexts: vec![root],
             atoms: Vec::new(),
             leaves: Vec::new(),
             prelude: String::new(),
+            bindings: Vec::new(),
             opaque: false,
         };
-        let mut walk = Walk { reading: &mut reading, names: Vec::new(), open: Vec::new(), lens: None };
+        let mut walk = Walk {
+            reading: &mut reading,
+            names: Vec::new(),
+            computed: Vec::new(),
+            binding: Vec::new(),
+            open: Vec::new(),
+            lens: None,
+        };
         walk.node(&ast.root, &Scope { context: 0, prefix: String::new() });
         if reading.leaves.is_empty() {
             let atoms = (0..reading.atoms.len()).collect();
@@ -106,6 +135,9 @@ struct Walk<'r, 'a> {
     reading: &'r mut Reading<'a>,
     /// Variables that stand for rows.
     names: Vec<(String, usize)>,
+    computed: Vec<Computed>,
+    /// What the variables that are being set are made of, outermost first.
+    binding: Vec<Vec<usize>>,
     /// Leaves that are being read, outermost first.
     open: Vec<usize>,
     /// What is done to the value that is read next.
@@ -132,7 +164,7 @@ impl<'a> Walk<'_, 'a> {
                 Some((_, inner)) if name.is_empty() || name == "$" || self.names.iter().any(|(n, _)| n == name) => {
                     self.atom(inner.context, "$".to_owned(), Some(FieldPath::default()), node.span, inner.prefix);
                 }
-                _ => {}
+                _ => self.variable(name, scope),
             },
             NodeKind::Object { pairs } => {
                 for (key, value) in pairs {
@@ -199,6 +231,44 @@ impl<'a> Walk<'_, 'a> {
         }
     }
 
+    /// Notes what is read by reading a variable.
+    fn variable(&mut self, name: &str, scope: &Scope) {
+        let Some(computed) = self.computed.iter().rev().find(|known| known.name == name).cloned() else { return };
+        computed.atoms.iter().for_each(|atom| self.note(*atom));
+        if computed.context != scope.context {
+            self.mark_opaque();
+        }
+    }
+
+    /// The rows that a variable holds.
+    fn rows_of_variable(&mut self, name: &str) -> Option<Scope> {
+        let index = self.computed.iter().rposition(|known| known.name == name)?;
+        let context = self.computed[index].context;
+        let rows = match self.computed[index].rows {
+            Some(rows) => rows,
+            None => {
+                let set = self.reading.bindings.iter().filter(|(known, _)| *known == context);
+                let set: String = set.map(|(_, span)| format!("{}; ", self.text(*span))).collect();
+                let text = format!("({}{set}${name})", self.reading.prelude);
+                let rows = Context { parent: Some(context), text, path: None, spans: Vec::new(), computed: true };
+                self.reading.contexts.push(rows);
+                self.reading.contexts.len() - 1
+            }
+        };
+        self.computed[index].rows = Some(rows);
+        Some(Scope { context: rows, prefix: format!("${name}") })
+    }
+
+    /// Notes that what is being read reads the atom.
+    fn note(&mut self, atom: usize) {
+        let open = self.open.last().map(|leaf| &mut self.reading.leaves[*leaf].atoms);
+        for atoms in open.into_iter().chain(&mut self.binding) {
+            if !atoms.contains(&atom) {
+                atoms.push(atom);
+            }
+        }
+    }
+
     fn path(&mut self, node: &'a Node, steps: &'a [Node], scope: &Scope) {
         let (mut base, mut taken) = (scope.clone(), 0);
         if let Some(Node { kind: NodeKind::Variable { name }, attrs, .. }) = steps.first() {
@@ -207,7 +277,18 @@ impl<'a> Walk<'_, 'a> {
                     base = inner;
                     taken = usize::from(attrs.stages.is_empty());
                 }
+                _ if steps.len() > 1
+                    && steps[1..].iter().all(is_simple)
+                    && attrs.stages.is_empty()
+                    && self.computed.iter().any(|known| known.name == *name) =>
+                {
+                    self.variable(name, scope);
+                    if let Some(rows) = self.rows_of_variable(name) {
+                        (base, taken) = (rows, 1);
+                    }
+                }
                 _ => {
+                    self.variable(name, scope);
                     // A value that was computed before, or a function's parameter: what it reads is read there.
                     steps.iter().skip(1).filter(|step| !is_simple(step)).for_each(|step| self.node(step, scope));
                     return;
@@ -268,7 +349,8 @@ impl<'a> Walk<'_, 'a> {
     fn context(&mut self, parent: usize, text: String, path: Option<FieldPath>, span: Span, prefix: String) -> usize {
         let known = self.reading.contexts.iter().position(|known| known.parent == Some(parent) && known.text == text);
         let index = known.unwrap_or_else(|| {
-            self.reading.contexts.push(Context { parent: Some(parent), text, path, spans: Vec::new() });
+            let context = Context { parent: Some(parent), text, path, spans: Vec::new(), computed: false };
+            self.reading.contexts.push(context);
             self.reading.contexts.len() - 1
         });
         self.reading.contexts[index].spans.push((span, prefix));
@@ -286,11 +368,7 @@ impl<'a> Walk<'_, 'a> {
             self.reading.atoms[index].lens = None;
         }
         self.reading.atoms[index].sites.push((span, prefix));
-        if let Some(leaf) = self.open.last()
-            && !self.reading.leaves[*leaf].atoms.contains(&index)
-        {
-            self.reading.leaves[*leaf].atoms.push(index);
-        }
+        self.note(index);
     }
 
     fn call(&mut self, procedure: &'a Node, args: &'a [Node], scope: &Scope) {
@@ -332,10 +410,15 @@ impl<'a> Walk<'_, 'a> {
                 let text = self.text(rhs.span).to_owned();
                 let context = self.context(scope.context, text, field_path(steps), rhs.span, scope.prefix.clone());
                 self.names.push((name.clone(), context));
+                self.reading.bindings.push((scope.context, node.span));
             }
             _ => {
+                self.binding.push(Vec::new());
                 self.node(rhs, scope);
-                self.mark_opaque();
+                let atoms = self.binding.pop().unwrap_or_default();
+                let context = scope.context;
+                self.computed.push(Computed { name: name.clone(), atoms, context, rows: None });
+                self.reading.bindings.push((context, node.span));
             }
         }
     }

@@ -259,7 +259,7 @@ fn items_at<'a>(row: &'a Value, keys: &[String]) -> &'a [Value] {
     value.as_array().map_or(&[], |items| &items[..items.len().min(500)])
 }
 
-fn named_fields(item: &Value, key: &mut Vec<String>, found: &mut impl FnMut(&[String], Literal)) {
+pub(crate) fn named_fields(item: &Value, key: &mut Vec<String>, found: &mut impl FnMut(&[String], Literal)) {
     let Value::Object(fields) = item else { return };
     for (name, value) in fields.iter().take(40) {
         key.push(name.clone());
@@ -272,7 +272,7 @@ fn named_fields(item: &Value, key: &mut Vec<String>, found: &mut impl FnMut(&[St
     }
 }
 
-fn literal_at(item: &Value, key: &[String]) -> Option<Literal> {
+pub(crate) fn literal_at(item: &Value, key: &[String]) -> Option<Literal> {
     let mut value = item;
     for name in key {
         value = value.get(name)?;

@@ -124,6 +124,15 @@ impl Assignment {
         }
     }
 
+    pub(crate) fn given_back(&mut self, partition: &TopicPartition, epoch: AssignmentEpoch, offset: i64) {
+        let Some(owned) = self.partitions.get_mut(partition) else { return };
+        let before = owned.tracker.open_bytes();
+        if owned.tracker.given_back(epoch, offset) {
+            self.memory.release(before - owned.tracker.open_bytes());
+            self.records -= 1;
+        }
+    }
+
     /// Takes the partitions whose work has fallen to half their share and may flow again.
     pub(crate) fn take_resumable(&mut self) -> Vec<TopicPartition> {
         if self.memory.held() > self.limits.bytes / 2 || self.memory.is_short() {

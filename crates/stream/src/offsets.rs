@@ -45,6 +45,8 @@ struct InFlight {
     offset: i64,
     bytes: usize,
     done: bool,
+    /// Never done under this assignment: whoever has the partition next takes it again.
+    given_back: bool,
 }
 
 /// The records of one partition, in the order they were taken, from the first that is not completed.
@@ -71,7 +73,7 @@ impl PartitionTracker {
     /// among the records taken, from 0.
     pub fn taken(&mut self, offset: i64, bytes: usize) -> u64 {
         debug_assert!(self.in_flight.back().is_none_or(|last| last.offset < offset));
-        self.in_flight.push_back(InFlight { offset, bytes, done: false });
+        self.in_flight.push_back(InFlight { offset, bytes, done: false, given_back: false });
         self.open += 1;
         self.open_bytes += bytes;
         self.taken += 1;
@@ -80,6 +82,23 @@ impl PartitionTracker {
 
     /// A record's outcome is durable. Returns whether the record was known and open.
     pub fn completed(&mut self, epoch: AssignmentEpoch, offset: i64) -> bool {
+        if !self.close(epoch, offset, |record| record.done = true) {
+            return false;
+        }
+        while self.in_flight.front().is_some_and(|record| record.done) {
+            if let Some(record) = self.in_flight.pop_front() {
+                self.next = Some(NextOffset::after(record.offset));
+            }
+        }
+        true
+    }
+
+    /// Nothing will come of a record any more: it is not waited for, and the committed position never passes it.
+    pub fn given_back(&mut self, epoch: AssignmentEpoch, offset: i64) -> bool {
+        self.close(epoch, offset, |record| record.given_back = true)
+    }
+
+    fn close(&mut self, epoch: AssignmentEpoch, offset: i64, note: impl FnOnce(&mut InFlight)) -> bool {
         if epoch != self.epoch {
             return false;
         }
@@ -87,17 +106,12 @@ impl PartitionTracker {
             return false;
         };
         let record = &mut self.in_flight[index];
-        if record.done {
+        if record.done || record.given_back {
             return false;
         }
-        record.done = true;
+        note(record);
         self.open -= 1;
         self.open_bytes -= record.bytes;
-        while self.in_flight.front().is_some_and(|record| record.done) {
-            if let Some(record) = self.in_flight.pop_front() {
-                self.next = Some(NextOffset::after(record.offset));
-            }
-        }
         true
     }
 
@@ -137,6 +151,19 @@ mod tests {
     use proptest::prelude::*;
 
     const EPOCH: AssignmentEpoch = AssignmentEpoch(7);
+
+    #[test]
+    fn what_is_given_back_is_not_waited_for_and_never_passed() {
+        let mut tracker = PartitionTracker::new(EPOCH);
+        for offset in [1, 2, 3] {
+            tracker.taken(offset, 10);
+        }
+        assert!(tracker.given_back(EPOCH, 2));
+        assert!(!tracker.given_back(EPOCH, 2) && !tracker.completed(EPOCH, 2));
+        assert!(tracker.completed(EPOCH, 1) && tracker.completed(EPOCH, 3));
+        assert_eq!((tracker.open(), tracker.open_bytes()), (0, 0));
+        assert_eq!(tracker.to_commit(), Some(NextOffset(2)));
+    }
 
     #[test]
     fn commits_the_contiguous_prefix_only() {

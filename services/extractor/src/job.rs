@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -36,6 +37,8 @@ pub struct Workshop {
     pub(crate) limits: Limits,
     pub(crate) max_context_bytes: ByteSize,
     pub(crate) turns: Semaphore,
+    /// Extractions that run or wait for their turn.
+    pub(crate) accepted: AtomicUsize,
     pub(crate) in_place: Option<Arc<dyn BatchWork>>,
 }
 
@@ -54,6 +57,7 @@ impl Workshop {
     pub fn new(deps: &Deps, in_place: Option<Arc<dyn BatchWork>>) -> Self {
         Self {
             turns: Semaphore::new(deps.settings.concurrency.max(1)),
+            accepted: AtomicUsize::new(0),
             platform: deps.platform.clone(),
             cancelled: deps.cancelled.clone(),
             client: deps.client.clone(),
@@ -115,6 +119,38 @@ impl From<PageError> for Stop {
     }
 }
 
+/// Counts one extraction for as long as it lives.
+struct Accepted(Arc<Workshop>);
+
+impl Accepted {
+    fn new(workshop: Arc<Workshop>) -> Self {
+        workshop.accepted.fetch_add(1, Ordering::Relaxed);
+        Self(workshop)
+    }
+}
+
+impl Drop for Accepted {
+    fn drop(&mut self) {
+        self.0.accepted.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Takes one extraction out of the count for a while.
+struct Aside<'w>(&'w Workshop);
+
+impl<'w> Aside<'w> {
+    fn step(workshop: &'w Workshop) -> Self {
+        workshop.accepted.fetch_sub(1, Ordering::Relaxed);
+        Self(workshop)
+    }
+}
+
+impl Drop for Aside<'_> {
+    fn drop(&mut self) {
+        self.0.accepted.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 pub(crate) struct Job {
     pub(crate) site: HomeSite,
     pub(crate) workshop: Arc<Workshop>,
@@ -125,7 +161,9 @@ pub(crate) struct Job {
 impl Job {
     pub(crate) fn spawn(mut self) {
         let site = self.site.clone();
+        let accepted = Accepted::new(self.workshop.clone());
         site.spawn(async move {
+            let _accepted = accepted;
             let revoked = self.site.revoked.clone();
             let cancelled = self.workshop.cancelled.clone();
             let run = self.extraction.at.run.clone();
@@ -160,7 +198,9 @@ impl Job {
             if workshop.platform.guard.is_paused(&at) {
                 // Others have their turn meanwhile.
                 drop(turn);
+                let aside = Aside::step(&workshop);
                 workshop.platform.guard.flowing(&at).await;
+                drop(aside);
                 turn = workshop.turns.acquire().await.map_err(|_| Stop::Quiet)?;
             }
             let started = Instant::now();

@@ -1,6 +1,7 @@
 //! The extractor as a member of its group: requests in, batches out.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use tokio_util::sync::CancellationToken;
 
@@ -71,6 +72,10 @@ impl Homes for Extractor {
 
     fn open(&mut self, site: HomeSite) -> ExtractionHome {
         ExtractionHome::new(site, self.workshop.clone())
+    }
+
+    fn is_full(&self) -> bool {
+        self.workshop.accepted.load(Ordering::Relaxed) >= self.workshop.settings.most_accepted.max(1)
     }
 
     async fn address(&mut self, record: &Record) -> Result<Option<Addressed<ExtractRequest>>, StageError> {

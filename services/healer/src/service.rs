@@ -82,7 +82,7 @@ impl Healer {
         };
         let opened = self.workshop.deps.platform().codec.open(value).await?;
         Ok(match opened.name() {
-            ParkedBatch::NAME => Command::Park(opened.read()?),
+            ParkedBatch::NAME => Command::Park(Box::new(opened.read()?)),
             HealOutcome::NAME => Command::Outcome(opened.read()?),
             MappingCommand::NAME => Command::Asked(opened.read()?),
             MappingSample::NAME => Command::Remember(opened.read()?),

@@ -3,12 +3,14 @@
 mod operator;
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
+use prunella_model::{IdError, MappingKey, Period, RunId, StepId, WorkflowName, WorkflowVersion, WorkspaceName};
+
 use crate::process::Service;
-use prunella_model::{Period, RunId, StepId, WorkflowName, WorkflowVersion, WorkspaceName};
 
 pub use operator::{DeadLettersCommand, DoctorArgs, LetterFilter, ReplayArgs, TopArgs, WhichLetters};
 
@@ -169,8 +171,63 @@ pub enum WorkflowsCommand {
 
 #[derive(Debug, Subcommand)]
 pub enum MappingsCommand {
+    /// Mappings that have versions besides their author's, and what waits for a decision.
+    List,
+    /// Versions of a mapping, what changed from one to the next, and why.
+    Show {
+        mapping: MappingName,
+        /// Only this one, with its whole text.
+        #[arg(long)]
+        version: Option<i32>,
+    },
+    /// Use a proposed version; what waits for it is driven again.
+    Approve(DecisionArgs),
+    /// Turn a proposed version down; what waits for it goes to the dead letters.
+    Reject(DecisionArgs),
+    /// Go back to a version; 1 is the author's text.
+    Rollback(DecisionArgs),
+    /// Use another text; what waits is driven again.
+    Edit {
+        mapping: MappingName,
+        /// File with the JSONata text.
+        #[arg(long, value_name = "FILE")]
+        file: PathBuf,
+        /// Why, for the history.
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+    /// Attempt to heal a mapping now, for what waits.
+    Heal { mapping: MappingName },
     /// Find the mapping that serves changed records, prove it, or say that it cannot be known. Without Kafka or model.
     Repair(RepairArgs),
+}
+
+/// `workflow/step`, or the whole key of a mapping.
+#[derive(Debug, Clone)]
+pub enum MappingName {
+    Step(WorkflowName, StepId),
+    Key(MappingKey),
+}
+
+impl FromStr for MappingName {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Ok(key) = text.parse() {
+            return Ok(Self::Key(key));
+        }
+        let (workflow, step) = text.split_once('/').ok_or("expected WORKFLOW/STEP")?;
+        let workflow = workflow.parse().map_err(|error: IdError| error.to_string())?;
+        Ok(Self::Step(workflow, step.parse().map_err(|error: IdError| error.to_string())?))
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct DecisionArgs {
+    pub mapping: MappingName,
+    pub version: i32,
+    /// Why, for the history.
+    #[arg(long, default_value = "")]
+    pub reason: String,
 }
 
 #[derive(Debug, Args)]

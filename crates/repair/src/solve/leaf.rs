@@ -84,11 +84,15 @@ impl Solver<'_> {
                 return Evidence::Opaque;
             }
         }
-        leaf.atoms
-            .iter()
-            .map(|index| resolutions[*index].evidence.clone())
-            .min_by(|a, b| a.weight().total_cmp(&b.weight()))
-            .unwrap_or(Evidence::Kept { confirmed: 0 })
+        // What carries a change is the weakest of what changed; what does not carry is the weakest of all.
+        let of_all = leaf.atoms.iter().map(|index| &resolutions[*index]);
+        let weight = |resolution: &&Resolution| {
+            let stays = resolution.choice.is_none() && resolution.evidence.carries();
+            resolution.evidence.weight() + if stays { 1.0 } else { 0.0 }
+        };
+        of_all
+            .min_by(|a, b| weight(a).total_cmp(&weight(b)))
+            .map_or(Evidence::Kept { confirmed: 0 }, |resolution| resolution.evidence.clone())
     }
 
     /// A field that shows the output itself, in place of the whole expression.

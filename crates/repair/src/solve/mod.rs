@@ -4,6 +4,7 @@ mod joint;
 mod leaf;
 mod values;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use jlens_core::ast::Span;
@@ -76,6 +77,8 @@ pub(crate) struct Solver<'a> {
     pub(crate) levels: Vec<Level>,
     /// Per level, the selector that has all literals of the old selectors.
     selectors: Vec<Option<Vec<String>>>,
+    /// What has been settled so far, for variables that parts of the mapping read.
+    edits: RefCell<Vec<Edit>>,
 }
 
 /// Values of an atom on both sides.
@@ -113,17 +116,38 @@ impl<'a> Solver<'a> {
         let parents: Vec<Option<usize>> = reading.contexts.iter().map(|context| context.parent).collect();
         link(&mut levels, &parents);
         let selectors = levels.iter().enumerate().map(|(index, level)| selector_of(reading, index, level)).collect();
-        Self { reading, evaluator, ingredients, old_records, new_records, schema, levels, selectors }
+        Self {
+            reading,
+            evaluator,
+            ingredients,
+            old_records,
+            new_records,
+            schema,
+            levels,
+            selectors,
+            edits: RefCell::default(),
+        }
     }
 
     pub(crate) fn selector(&self, context: usize) -> Option<&[String]> {
         self.selectors[context].as_deref()
     }
 
+    /// The functions and variables that a part of the mapping may use, with the edits made.
+    fn prelude(&self, context: usize, edits: &[Edit]) -> String {
+        let mut text = self.reading.prelude.clone();
+        for (_, span) in self.reading.bindings.iter().filter(|(known, _)| *known == context) {
+            text.push_str(&splice(self.reading.source, *span, edits));
+            text.push_str("; ");
+        }
+        text
+    }
+
     fn eval_old(&self, context: usize, text: &str) -> Vec<Option<Value>> {
         let rows = &self.levels[context].old;
+        let prelude = self.prelude(context, &[]);
         let part = |(row, value): (usize, &Value)| {
-            self.evaluator.part(&self.reading.prelude, text, value, self.old_records[rows.record[row]]).ok().flatten()
+            self.evaluator.part(&prelude, text, value, self.old_records[rows.record[row]]).ok().flatten()
         };
         rows.values.iter().enumerate().map(part).collect()
     }
@@ -134,8 +158,9 @@ impl<'a> Solver<'a> {
 
     fn try_new(&self, context: usize, text: &str) -> Vec<Result<Option<Value>, ()>> {
         let rows = &self.levels[context].new;
+        let prelude = self.prelude(context, &self.edits.borrow());
         let part = |(row, value): (usize, &Value)| {
-            self.evaluator.part(&self.reading.prelude, text, value, self.new_records[rows.record[row]])
+            self.evaluator.part(&prelude, text, value, self.new_records[rows.record[row]])
         };
         rows.values.iter().enumerate().map(part).collect()
     }
@@ -155,6 +180,7 @@ impl<'a> Solver<'a> {
 
         let mut edits = self.context_edits(&resolutions);
         edits.extend(self.atom_edits(&resolutions));
+        self.edits.replace(edits.clone());
         let mut outcomes = Vec::new();
         for leaf in &self.reading.leaves {
             outcomes.push(self.leaf(leaf, &resolutions, &seen, &mut edits));

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
@@ -48,8 +48,12 @@ pub(super) struct Driver<H: Homes> {
     stop: CancellationToken,
     /// In the order in which they were decided.
     outbox: Vec<Outgoing>,
+    /// Records that came while the homes were full, in the order of their partitions. Bounded by what the member takes.
+    waiting: VecDeque<Record>,
 }
 
+/// How soon it is looked again whether homes that were full may go on.
+const FULL_PAUSE: Duration = Duration::from_millis(10);
 /// Outcomes that may wait for others of the same moment.
 const OUTBOX: usize = 64;
 
@@ -79,6 +83,7 @@ impl<H: Homes> Driver<H> {
             drain_timeout: member.runtime.drain_timeout.duration(),
             stop,
             outbox: Vec::new(),
+            waiting: VecDeque::new(),
         };
         (driver, restored)
     }
@@ -100,24 +105,34 @@ impl<H: Homes> Driver<H> {
                 // Under constant load the timer below would never get its turn.
                 self.fire_timers().await;
             }
+            if !self.homes.is_full()
+                && let Some(record) = self.waiting.pop_front()
+            {
+                self.record(record).await?;
+            }
+            // The next one is looked at when there is something else to do, or at once if it may go on.
+            let pause = if self.homes.is_full() { FULL_PAUSE } else { Duration::ZERO };
             tokio::select! {
                 biased;
                 Some(homes) = restored.recv() => self.homes_restored(homes).await?,
                 event = member.events.recv() => match event {
-                    Some(MemberEvent::Record(record)) => self.record(record).await?,
+                    Some(MemberEvent::Record(record)) => self.take(record, stopping).await?,
                     Some(MemberEvent::Assigned(partitions)) => self.assigned(&partitions)?,
                     Some(MemberEvent::Revoked { partitions, released }) => {
+                        self.give_back(|record| partitions.contains(&record.source));
                         self.send_all().await;
                         self.revoked(&partitions, released);
                     }
                     Some(MemberEvent::Failed(error)) => return Err(error),
                     None => return Ok(()),
                 },
+                () = tokio::time::sleep(pause), if !self.waiting.is_empty() => {}
                 () = tokio::time::sleep(timer) => self.fire_timers().await,
                 () = stop.cancelled(), if !stopping => {
                     stopping = true;
                     // Background work stops between two pieces and goes on at the next start.
                     self.cancel_all();
+                    self.give_back(|_| true);
                     member.handle.stop();
                 }
             }
@@ -200,6 +215,30 @@ impl<H: Homes> Driver<H> {
         for slot in self.slots.values() {
             slot.site.revoked.cancel();
         }
+    }
+
+    /// Handles a record, or lets it wait behind those that wait already.
+    async fn take(&mut self, record: Record, stopping: bool) -> Result<(), StreamError> {
+        if self.waiting.is_empty() && !self.homes.is_full() {
+            return self.record(record).await;
+        }
+        if stopping {
+            self.handle.give_back(&record);
+        } else {
+            self.waiting.push_back(record);
+        }
+        Ok(())
+    }
+
+    fn give_back(&mut self, which: impl Fn(&Record) -> bool) {
+        let handle = &self.handle;
+        self.waiting.retain(|record| {
+            let goes = which(record);
+            if goes {
+                handle.give_back(record);
+            }
+            !goes
+        });
     }
 
     async fn record(&mut self, record: Record) -> Result<(), StreamError> {

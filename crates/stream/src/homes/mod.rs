@@ -100,6 +100,12 @@ pub trait Homes: Send + 'static {
 
     fn open(&mut self, site: HomeSite) -> Self::Home;
 
+    /// Whether as much is going on in the background as may be. Records then wait, and when enough of them do, they
+    /// stay in their topics.
+    fn is_full(&self) -> bool {
+        false
+    }
+
     /// Reads a record and says which home its command is for; `None` when there is nothing to do.
     fn address(
         &mut self,

@@ -45,6 +45,7 @@ impl Inner {
     fn apply(&mut self, command: Command) {
         match command {
             Command::Complete { source, epoch, offset } => self.assignment.completed(&source, epoch, offset),
+            Command::GiveBack { source, epoch, offset } => self.assignment.given_back(&source, epoch, offset),
             Command::Restored { source, epoch } => {
                 if self.assignment.restored(&source, epoch) {
                     self.requests.resume.push(source);

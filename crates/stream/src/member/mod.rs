@@ -82,6 +82,7 @@ pub(crate) enum MemberEvent {
 
 enum Command {
     Complete { source: TopicPartition, epoch: AssignmentEpoch, offset: i64 },
+    GiveBack { source: TopicPartition, epoch: AssignmentEpoch, offset: i64 },
     Restored { source: TopicPartition, epoch: AssignmentEpoch },
     Subscribe(Vec<String>),
     Fail(StreamError),
@@ -123,6 +124,12 @@ impl MemberHandle {
     pub(crate) fn complete_at(&self, source: TopicPartition, epoch: AssignmentEpoch, offset: i64) {
         chaos::at(&self.stage, Point::Delivered);
         self.command(Command::Complete { source, epoch, offset });
+    }
+
+    /// Nothing will come of this record here: its partition goes, or the member stops.
+    pub(crate) fn give_back(&self, record: &Record) {
+        let (source, epoch, offset) = (record.source.clone(), record.epoch, record.offset);
+        self.command(Command::GiveBack { source, epoch, offset });
     }
 
     /// The state of this partition is restored: its records may flow.

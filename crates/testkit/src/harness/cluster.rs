@@ -1,4 +1,5 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use prunella_localkafka::{LocalCluster, LocalClusterConfig};
 use rustix::process::{Pid, Signal, kill_process};
@@ -24,6 +25,8 @@ impl Cluster {
         let mut config = LocalClusterConfig::new(data);
         // So that a killed member can be noticed within a second or two.
         config.extra_properties.insert("group.min.session.timeout.ms".to_owned(), "1000".to_owned());
+        // The machine may have other things to do.
+        config.start_timeout = Duration::from_secs(240);
         let proxies: Vec<Proxy> = (0..config.nodes).map(|_| Proxy::start()).collect();
         let advertise = |node: usize, port: u16| {
             proxies[node].lead_to(port);

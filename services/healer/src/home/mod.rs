@@ -35,7 +35,7 @@ const PAUSE: i64 = 5_000;
 
 /// Commands of `stage.heal`.
 pub(crate) enum Command {
-    Park(ParkedBatch),
+    Park(Box<ParkedBatch>),
     Remember(MappingSample),
     Outcome(HealOutcome),
     Asked(MappingCommand),
@@ -89,7 +89,7 @@ impl MappingHome {
         if held > self.settings().max_parked_bytes.bytes() {
             // There is no room to wait in: what cannot be mapped now becomes a dead letter.
             let healed = self.kept(&batch.mapping).history.healed(&batch.base).cloned();
-            let driven = drive(&self.workshop, &batch, healed.as_deref(), OnFailure::DeadLetter).await?;
+            let driven = Box::pin(drive(&self.workshop, &batch, healed.as_deref(), OnFailure::DeadLetter)).await?;
             return self.driven(&batch.mapping.clone(), &batch, driven, now, true);
         }
         let record = self.writer.parked(&batch.key(), &batch)?;
@@ -137,7 +137,8 @@ impl MappingHome {
             }
             return Ok(Vec::new());
         }
-        if !is_proven && !(outcome.verdict == "review" && kept.waiting.is_drift(settings)) {
+        let may_be_proposed = is_proven || (outcome.verdict == "review" && kept.waiting.is_drift(settings));
+        if !may_be_proposed {
             return Ok(Vec::new());
         }
         let version = MappingVersion {
@@ -353,7 +354,7 @@ impl MappingHome {
             let kept = self.kept(mapping);
             let Some(batch) = kept.waiting.batches.get(&key).cloned() else { continue };
             let healed = kept.history.healed(&batch.base).cloned();
-            let driven = drive(&self.workshop, &batch, healed.as_deref(), on_failure).await?;
+            let driven = Box::pin(drive(&self.workshop, &batch, healed.as_deref(), on_failure)).await?;
             records.extend(self.driven(mapping, &batch, driven, now, on_failure == OnFailure::DeadLetter)?);
         }
         Ok(records)
@@ -464,7 +465,7 @@ impl Home for MappingHome {
     async fn handle(&mut self, command: Command, _: &Record, now: i64) -> Result<Effects, StageError> {
         self.clock = now;
         let records = match command {
-            Command::Park(batch) => self.park(batch, now).await?,
+            Command::Park(batch) => self.park(*batch, now).await?,
             Command::Remember(sample) => self.remember(sample)?,
             Command::Outcome(outcome) => self.outcome(outcome, now).await?,
             Command::Asked(command) => self.asked(command, now)?,

@@ -67,7 +67,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Validate(args) => validate::run(&context, &args.paths),
         Command::Apply(args) => apply::run(&context, &args.paths).await,
         Command::Workflows(command) => workflows::run(&context, command).await,
-        Command::Mappings(command) => mappings::run(&context, command),
+        Command::Mappings(command) => mappings::run(&context, command).await,
         Command::Run(args) => run::run(&context, args).await,
         Command::Runs(command) => runs::run(&context, command).await,
         Command::DeadLetters(command) => deadletters::run(&context, command).await,

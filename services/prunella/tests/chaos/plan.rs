@@ -9,7 +9,7 @@ use rand::{Rng, SeedableRng};
 pub(crate) const SLOTS: usize = 3;
 const BROKERS: usize = 3;
 const FAULTS: usize = 9;
-const PATIENCE: Duration = Duration::from_secs(150);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Network {
@@ -73,7 +73,7 @@ pub(crate) struct Plan {
     /// `PRUNELLA_SABOTAGE`.
     pub(crate) sabotage: Option<&'static str>,
     pub(crate) drain_timeout: &'static str,
-    /// The longest time that everything may take to be well again when the last fault is over.
+    /// The longest time without any progress when the last fault is over.
     pub(crate) patience: Duration,
 }
 

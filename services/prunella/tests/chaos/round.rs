@@ -19,6 +19,8 @@ fn binary() -> String {
     std::env::var("PRUNELLA_BINARY").unwrap_or_else(|_| env!("CARGO_BIN_EXE_prunella").to_owned())
 }
 const WARM_UP: Duration = Duration::from_secs(2);
+/// However much of it there is to see, progress has to lead to an end.
+const LONGEST_SETTLING: Duration = Duration::from_secs(400);
 /// What should not be there gets time to appear.
 const AFTERMATH: Duration = Duration::from_secs(2);
 
@@ -160,6 +162,7 @@ impl Round<'_> {
     /// No more faults: all that was asked for has to come to its end by itself.
     fn settle(&mut self, sent: &Sent, patience: Duration) {
         let began = Instant::now();
+        let (mut progress, mut last_progress) = (0, Instant::now());
         loop {
             self.members.tend(false);
             let seen = Observed::read(&self.installation);
@@ -169,7 +172,11 @@ impl Round<'_> {
                 self.timeline.note(format!("settled after {} s", began.elapsed().as_secs()));
                 break;
             }
-            if began.elapsed() > patience {
+            let now = seen.ended("chain") + seen.ended("orders") + (ticks + seen.outputs["orders"].len()) as u64;
+            if now > progress {
+                (progress, last_progress) = (now, Instant::now());
+            }
+            if last_progress.elapsed() > patience || began.elapsed() > LONGEST_SETTLING {
                 self.timeline.note(format!(
                     "not settled: {} and {} runs ended, {ticks} ticks",
                     seen.ended("chain"),

@@ -155,3 +155,38 @@ fn a_killed_healer_goes_on_where_it_was() {
     assert_all_right(&installation);
     assert_eq!(installation.count("deadletter.default.healing"), 0);
 }
+
+#[test]
+fn a_proposal_waits_for_a_person_who_may_change_their_mind() {
+    let installation = install();
+    let _running = installation.up();
+    installation.apply(&WORKFLOW.replace("HEAL", "review"));
+    for run in start(&installation, 0..16, as_it_was) {
+        installation.wait_for_end(&run, Duration::from_secs(60));
+    }
+    let drifted = start(&installation, 16..24, as_it_is_now);
+    let candidates = || installation.cli(&["--json", "mappings", "list"]).json()["mappings"][0]["candidates"].clone();
+    wait_until(Duration::from_secs(60), "a proposal", || (candidates() == json!([2])).then_some(()));
+    assert_eq!(installation.count("output.default.healing"), 80, "nothing is used before it is approved");
+
+    let shown = installation.cli(&["mappings", "show", "healing/orders"]).exits_with(0);
+    assert!(shown.stdout.contains("order_id -> reference"), "{}", shown.stdout);
+    installation.cli(&["mappings", "approve", "healing/orders", "2", "--reason", "looks right"]).exits_with(0);
+    for run in &drifted {
+        assert_status(&installation.wait_for_end(run, Duration::from_secs(60)), "succeeded");
+    }
+    assert_all_right(&installation);
+    installation.cli(&["mappings", "approve", "healing/orders", "2"]).exits_with(3);
+
+    // Back to the author's text: new records fail again, and what a person decided is not decided anew by a machine.
+    installation.cli(&["mappings", "rollback", "healing/orders", "1"]).exits_with(0);
+    let again = start(&installation, 24..25, as_it_is_now);
+    wait_until(Duration::from_secs(30), "a parked batch", || {
+        (installation.count("state.parked") > 8 * 2).then_some(())
+    });
+    installation.cli(&["mappings", "rollback", "healing/orders", "2"]).exits_with(0);
+    assert_status(&installation.wait_for_end(&again[0], Duration::from_secs(60)), "succeeded");
+    assert_eq!(installation.count("deadletter.default.healing"), 0);
+    let audit = installation.count("log.audit");
+    assert!(audit >= 4, "each decision is in the audit log");
+}

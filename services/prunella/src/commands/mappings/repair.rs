@@ -5,17 +5,11 @@ use std::time::Instant;
 use prunella_repair::{Case, CaseFiles, Ingredients, Repair, RepairError, Settings, case_directories, repair, report};
 use serde_json::Value;
 
-use crate::cli::{MappingsCommand, RepairArgs};
+use crate::cli::RepairArgs;
 use crate::commands::Context;
 use crate::failure::{Exit, Failure};
 
-pub fn run(context: &Context, command: MappingsCommand) -> Result<ExitCode, Failure> {
-    match command {
-        MappingsCommand::Repair(args) => repair_files(context, &args),
-    }
-}
-
-fn repair_files(context: &Context, args: &RepairArgs) -> Result<ExitCode, Failure> {
+pub(super) fn repair_files(context: &Context, args: &RepairArgs) -> Result<ExitCode, Failure> {
     let ingredients = match &args.without {
         None => Ingredients::default(),
         Some(name) => Ingredients::without(name).ok_or_else(|| {
