@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use prunella_model::WorkflowName;
+use prunella_wire::{Headers, names};
 
 use super::stream::Horizon;
 use crate::desk::Desk;
@@ -38,10 +39,23 @@ pub(super) async fn letters(
         horizon.note(letter.place.partition, letter.failed_at);
         found.successors.extend(letter.came_of());
         let state = State::of(ledger.marks.get(&letter.place));
-        found.all.push(Known { letter: Letter { key: None, value: None, ..letter }, state });
+        let headers = slim(&letter.headers);
+        found.all.push(Known { letter: Letter { key: None, value: None, headers, ..letter }, state });
     }
     found.horizon = horizon.time();
     Ok(found)
+}
+
+/// What an audit asks of a letter: a topic may hold a million of them.
+fn slim(headers: &Headers) -> Headers {
+    let mut kept = Headers::new();
+    for name in [names::ITEM, names::IDEMPOTENCY_KEY] {
+        if let Some(value) = headers.get(name) {
+            // A copy of its own: the record it came from is let go.
+            kept.push_known(name, value.to_vec());
+        }
+    }
+    kept
 }
 
 impl KnownLetters {
