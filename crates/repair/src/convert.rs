@@ -274,6 +274,7 @@ impl Conversion {
     pub(crate) fn learned_bits(&self) -> f64 {
         match self {
             Is(_) | Not => 1.0,
+            Count | Sum => 3.0,
             Scale { .. } | Date { .. } | Decimal { .. } => 4.0,
             Part { .. } | Swap { .. } | Join(_) | Split(_) => 5.0,
             AddPrefix(text) | StripPrefix(text) | AddSuffix(text) => (text.len() as f64 * 1.5).min(4.0),

@@ -148,8 +148,7 @@ fn propose_scales(new: &Value, expected: &Value, pairs: &[Pair<'_>]) -> Vec<Conv
     let rounds_to = (moved - to).abs() <= 0.5 * 10f64.powi(-decimals.cast_signed()) + 1e-9;
     // A rounded number has to keep enough digits to be told from chance.
     let tells = to.abs() * 10f64.powi(decimals.cast_signed()) >= 10.0;
-    let is_told = exact || (rounds_to && tells);
-    if power.abs() > 9.0 || (exact && power == 0.0) || !is_told {
+    if power.abs() > 9.0 || exact && power == 0.0 || !(exact || rounds_to && tells) {
         return Vec::new();
     }
     #[expect(clippy::cast_possible_truncation, reason = "between -9 and 9")]

@@ -48,6 +48,7 @@ const WRAPPERS: &[&str] = &[
     "content",
     "raw",
     "data",
+    "included",
     "attribute",
     "attributes",
     "property",
@@ -201,6 +202,7 @@ fn spoken(path: &FieldPath) -> Vec<Vec<String>> {
         Step::Key(key) => Some(tokens(key)),
         Step::Where(_, Literal::Text(text)) => Some(tokens(text)),
         Step::Where(_, Literal::Number(number)) => Some(vec![number.to_string()]),
+        Step::Whose(reference) => spoken(&reference.of.parent()).pop(),
         Step::Where(_, Literal::Flag(_)) | Step::At(_) => None,
     };
     let steps: Vec<Vec<String>> = path.steps.iter().filter_map(said).filter(|words| !words.is_empty()).collect();

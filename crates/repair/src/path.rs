@@ -34,7 +34,23 @@ pub enum Step {
     At(i64),
     /// The items of an array whose field has a value.
     Where(Vec<String>, Literal),
+    /// The item of an array that the row refers to.
+    Whose(Box<Reference>),
 }
+
+/// How a row says which item of a list it means.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct Reference {
+    /// The identifier of the items.
+    pub key: Vec<String>,
+    /// Where the row holds it.
+    pub of: FieldPath,
+    /// The kind of item, where identifiers alone do not tell.
+    pub and: Option<(Vec<String>, Literal)>,
+}
+
+/// Stands for the row while the list is searched.
+const ROW: &str = "$row";
 
 /// Where a value stands, seen from a row or (`root`) from the whole record. Arrays on the way are walked through, as
 /// JSONata does.
@@ -95,6 +111,7 @@ impl FieldPath {
 
     /// As JSONata, to be evaluated where `prefix` (such as `$item`, or nothing) is the row.
     pub fn render(&self, prefix: &str) -> String {
+        let refers = self.steps.iter().any(|step| matches!(step, Step::Whose(_)));
         let mut text = if self.root { "$$".to_owned() } else { prefix.to_owned() };
         for step in &self.steps {
             match step {
@@ -106,18 +123,33 @@ impl FieldPath {
                 }
                 Step::At(index) => text.push_str(&format!("[{index}]")),
                 Step::Where(key, literal) => {
-                    let key: Vec<_> = key.iter().map(|key| quoted(key)).collect();
-                    let literal = match literal {
-                        Literal::Text(text) => Value::String(text.clone()).to_string(),
-                        Literal::Flag(flag) => flag.to_string(),
-                        Literal::Number(number) => number.to_string(),
-                    };
-                    text.push_str(&format!("[{} = {literal}]", key.join(".")));
+                    text.push_str(&format!("[{}]", condition(key, literal)));
+                }
+                Step::Whose(reference) => {
+                    let kind = reference.and.as_ref();
+                    let kind =
+                        kind.map(|(key, literal)| format!("{} and ", condition(key, literal))).unwrap_or_default();
+                    let key = reference.key.iter().map(|key| quoted(key)).collect::<Vec<_>>().join(".");
+                    text.push_str(&format!("[{kind}{key} = {}]", reference.of.render(ROW)));
                 }
             }
         }
+        if refers {
+            let row = if prefix.is_empty() { "$" } else { prefix };
+            return format!("({ROW} := {row}; {text})");
+        }
         if text.is_empty() { "$".to_owned() } else { text }
     }
+}
+
+fn condition(key: &[String], literal: &Literal) -> String {
+    let key = key.iter().map(|key| quoted(key)).collect::<Vec<_>>().join(".");
+    let literal = match literal {
+        Literal::Text(text) => Value::String(text.clone()).to_string(),
+        Literal::Flag(flag) => flag.to_string(),
+        Literal::Number(number) => number.to_string(),
+    };
+    format!("{key} = {literal}")
 }
 
 impl fmt::Display for FieldPath {

@@ -81,7 +81,10 @@ impl Level {
     pub(crate) fn root(old: &[&Value], new: &[&Value], ingredients: Ingredients) -> Self {
         let (old, new) = (Rows::records(old), Rows::records(new));
         let old_table = Table::of(&old.refs(), false);
-        let new_table = Table::of(&new.refs(), ingredients.structure);
+        let mut new_table = Table::of(&new.refs(), ingredients.structure);
+        if ingredients.structure {
+            new_table = new_table.with_references(&new.refs(), &new.refs());
+        }
         let pairs = if ingredients.overlap { join(&old_table, &new_table) } else { Vec::new() };
         Self { old, new, old_table, new_table, pairs, moved: None, moved_with_key: None, lost: false }
     }
@@ -163,7 +166,7 @@ impl Level {
         let surroundings: Vec<&Value> = new.record.iter().map(|record| new_records[*record]).collect();
         let mut new_table = Table::of(&new.refs(), ingredients.structure);
         if ingredients.structure {
-            new_table = new_table.with_surroundings(&surroundings);
+            new_table = new_table.with_references(&new.refs(), &surroundings).with_surroundings(&surroundings);
         }
         let old_surroundings: Vec<&Value> = old.record.iter().map(|record| old_records[*record]).collect();
         let old_table = old_table.with_surroundings(&old_surroundings);

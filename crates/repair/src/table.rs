@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use crate::path::{FieldPath, Literal, Step};
+use crate::refer::referred;
 
 /// What is looked at of very large inputs. Beyond, fields are not candidates; proof still runs over all records.
 const MOST_ROWS: usize = 300;
@@ -61,6 +62,25 @@ impl Table {
             column.path.root = true;
             self.by_path.insert(column.path.clone(), self.columns.len());
             self.columns.push(column);
+        }
+        self
+    }
+
+    /// Adds the fields of what the rows refer to in lists of their records.
+    pub(crate) fn with_references(mut self, rows: &[&Value], records: &[&Value]) -> Self {
+        let count = self.rows;
+        for (steps, items) in referred(&self, &rows[..count], &records[..count]) {
+            let mut fields = Self { rows: count, ..Self::default() };
+            for (row, item) in items.iter().enumerate() {
+                if let Some(item) = item {
+                    fields.note(row, item, &mut steps.clone(), false, 0);
+                }
+            }
+            for mut column in fields.columns {
+                column.path.root = true;
+                self.by_path.insert(column.path.clone(), self.columns.len());
+                self.columns.push(column);
+            }
         }
         self
     }
@@ -234,7 +254,7 @@ fn is_single(value: &Value) -> bool {
 }
 
 /// Arrays of objects, or of values, that stand in no other array.
-fn find_arrays(value: &Value, steps: &mut Vec<Step>, arrays: &mut Vec<Vec<Step>>, depth: usize) {
+pub(crate) fn find_arrays(value: &Value, steps: &mut Vec<Step>, arrays: &mut Vec<Vec<Step>>, depth: usize) {
     match value {
         Value::Object(fields) if depth < 8 => {
             for (key, value) in fields {
@@ -248,7 +268,7 @@ fn find_arrays(value: &Value, steps: &mut Vec<Step>, arrays: &mut Vec<Vec<Step>>
     }
 }
 
-fn items_at<'a>(row: &'a Value, keys: &[String]) -> &'a [Value] {
+pub(crate) fn items_at<'a>(row: &'a Value, keys: &[String]) -> &'a [Value] {
     let mut value = row;
     for key in keys {
         match value.get(key) {
