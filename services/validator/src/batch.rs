@@ -99,7 +99,9 @@ pub async fn validate(
         return Ok(Validated { records, counted: Counted::Result(result) });
     };
     if waiting.is_empty() {
-        if let (Some((item, output)), true) = (to_remember, deps.remember.is_due(&mapping, result.valid)) {
+        if let (Some((item, output)), true) =
+            (to_remember, deps.remember.is_due(&mapping, batch.mapping_version, result.valid))
+        {
             let input = deps.platform.claims.fetch(&item.input, u64::MAX, "").await?;
             let sample = deps.remember.sample(mapping, &healing.base, batch.mapping_version, &input, &output);
             records.extend(sample.map(|sample| healer_record(deps, &sample.mapping, &sample)).transpose()?);
@@ -109,7 +111,7 @@ pub async fn validate(
     let count = u64::try_from(waiting.len()).unwrap_or(u64::MAX);
     metrics::ITEMS_PARKED.with_label_values(&[workspace, workflow]).inc_by(count);
     let parked = ParkedBatch {
-        valid: deps.remember.parked(&mapping, result.valid),
+        valid: deps.remember.parked(&mapping, batch.mapping_version, result.valid),
         mapping,
         base: healing.base.clone(),
         work: StageBatch { items: waiting, dead_lettered: 0, error: None, ..batch.clone() },

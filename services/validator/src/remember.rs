@@ -30,8 +30,19 @@ struct Pace {
     last: Option<Instant>,
     /// When items were parked last.
     parked: Option<Instant>,
-    /// Valid items that the healer does not know of.
+    /// Valid items that the healer does not know of, and the version of the mapping that they speak for.
     valid: i32,
+    version: i32,
+}
+
+impl Pace {
+    /// What another version did well says nothing about this one.
+    fn turn_to(&mut self, version: i32) {
+        if self.version != version {
+            self.version = version;
+            self.valid = 0;
+        }
+    }
 }
 
 impl Rememberer {
@@ -40,10 +51,11 @@ impl Rememberer {
         Self { every, known: Mutex::default() }
     }
 
-    /// Counts `valid` items; whether one of them is to be remembered.
-    pub(crate) fn is_due(&self, mapping: &MappingKey, valid: i32) -> bool {
+    /// Counts items that were valid with `version`; whether one of them is to be remembered.
+    pub(crate) fn is_due(&self, mapping: &MappingKey, version: i32, valid: i32) -> bool {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let pace = known.entry(mapping.clone()).or_default();
+        pace.turn_to(version);
         pace.valid = pace.valid.saturating_add(valid);
         let is_watched = pace.parked.is_some_and(|parked| parked.elapsed() < WATCHED);
         let every = match pace.taken {
@@ -77,10 +89,12 @@ impl Rememberer {
         Some(MappingSample { mapping, base, version, slot, input, output, valid, taken_at: now_millis() })
     }
 
-    /// Items are parked: gives how many were valid meanwhile, `valid` in the same batch included.
-    pub(crate) fn parked(&self, mapping: &MappingKey, valid: i32) -> i32 {
+    /// Items that `version` could not map are parked: gives how many it mapped well meanwhile, `valid` in the same batch
+    /// included.
+    pub(crate) fn parked(&self, mapping: &MappingKey, version: i32, valid: i32) -> i32 {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let pace = known.entry(mapping.clone()).or_default();
+        pace.turn_to(version);
         let since = std::mem::take(&mut pace.valid);
         let is_watched = pace.parked.replace(Instant::now()).is_some_and(|parked| parked.elapsed() < WATCHED);
         // What went well before the trouble began says nothing about it.
@@ -104,19 +118,21 @@ mod tests {
     #[test]
     fn the_first_comes_at_once_and_the_next_after_a_while() {
         let remember = Rememberer::new(Duration::from_secs(3600));
-        assert!(!remember.is_due(&key(), 0), "nothing valid, nothing to remember");
-        assert!(remember.is_due(&key(), 3));
+        assert!(!remember.is_due(&key(), 1, 0), "nothing valid, nothing to remember");
+        assert!(remember.is_due(&key(), 1, 3));
         assert_eq!(take(&remember).expect("a sample").valid, 3);
-        assert!(!remember.is_due(&key(), 1));
+        assert!(!remember.is_due(&key(), 1, 1));
     }
 
     #[test]
     fn only_what_went_well_during_the_trouble_counts() {
         let remember = Rememberer::new(Duration::from_secs(3600));
-        remember.is_due(&key(), 1000);
-        assert_eq!(remember.parked(&key(), 2), 2, "the thousand were before");
-        remember.is_due(&key(), 7);
-        assert_eq!(remember.parked(&key(), 0), 7);
+        remember.is_due(&key(), 1, 1000);
+        assert_eq!(remember.parked(&key(), 1, 2), 2, "the thousand were before");
+        remember.is_due(&key(), 1, 7);
+        assert_eq!(remember.parked(&key(), 1, 0), 7);
+        remember.is_due(&key(), 2, 50);
+        assert_eq!(remember.parked(&key(), 1, 0), 0, "the fifty were another version's");
     }
 
     #[test]

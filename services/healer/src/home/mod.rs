@@ -105,7 +105,7 @@ impl MappingHome {
     fn remember(&mut self, sample: MappingSample) -> Result<Vec<OutRecord>, StageError> {
         let record = self.writer.sample(&sample)?;
         let kept = self.kept(&sample.mapping);
-        kept.waiting.went_well(sample.valid);
+        kept.waiting.went_well(sample.version, sample.valid);
         kept.samples.insert(sample.slot, sample);
         Ok(vec![record])
     }

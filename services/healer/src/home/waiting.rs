@@ -79,8 +79,9 @@ impl Waiting {
         }
     }
 
-    pub(super) fn went_well(&mut self, valid: i32) {
-        if !self.batches.is_empty() {
+    /// Items were valid with `version`; that speaks against a drift only if it is the one that failed.
+    pub(super) fn went_well(&mut self, version: i32, valid: i32) {
+        if self.batches.last().is_some_and(|(_, newest)| newest.work.mapping_version == version) {
             self.valid += u64::try_from(valid).unwrap_or(0);
         }
     }
@@ -104,6 +105,7 @@ impl Waiting {
     pub(super) fn version_changed(&mut self) {
         self.driving = true;
         self.attempts = 0;
+        self.valid = 0;
     }
 
     pub(super) fn give_up(&mut self) {

@@ -165,12 +165,13 @@ fn a_proposal_waits_for_a_person_who_may_change_their_mind() {
         installation.wait_for_end(&run, Duration::from_secs(60));
     }
     let drifted = start(&installation, 16..24, as_it_is_now);
-    let candidates = || installation.cli(&["--json", "mappings", "list"]).json()["mappings"][0]["candidates"].clone();
+    let candidates = || installation.cli(&["mappings", "list"]).json()["mappings"][0]["candidates"].clone();
     wait_until(Duration::from_secs(60), "a proposal", || (candidates() == json!([2])).then_some(()));
     assert_eq!(installation.count("output.default.healing"), 80, "nothing is used before it is approved");
 
     let shown = installation.cli(&["mappings", "show", "healing/orders"]).exits_with(0);
-    assert!(shown.stdout.contains("order_id -> reference"), "{}", shown.stdout);
+    let change = &shown.json()["history"][0]["evidence"]["fields"][0];
+    assert_eq!((&change["old"], &change["new"]), (&json!("order_id"), &json!("reference")), "{change:#}");
     installation.cli(&["mappings", "approve", "healing/orders", "2", "--reason", "looks right"]).exits_with(0);
     for run in &drifted {
         assert_status(&installation.wait_for_end(run, Duration::from_secs(60)), "succeeded");
