@@ -14,8 +14,8 @@ def problems(objects):
     if len(there) != len(objects):
         yield "two objects have the same kind and name"
     kinds = [one["kind"] for one in objects]
-    if kinds.count("Deployment") != 5 or kinds.count("StatefulSet") != 1:
-        yield f"expected a workload for each of six stages, found {kinds}"
+    if kinds.count("Deployment") != 6 or kinds.count("StatefulSet") != 1:
+        yield f"expected a workload for each of seven stages, found {kinds}"
     for one in objects:
         name = f"{one['kind']} {one['metadata']['name']}"
         if one["kind"] == "ScaledObject":

@@ -28,7 +28,7 @@ for values in "$chart/values.yaml" "$chart/ci/full-values.yaml"; do
 done
 
 # values.schema.json has to refuse what cannot work.
-for wrong in kafka.brokers= kafka.brokers=kafka kafka.broker=kafka:9092 stages.healer.enabled=true claims.size=lots; do
+for wrong in kafka.brokers= kafka.brokers=kafka kafka.broker=kafka:9092 stages.teapot.enabled=true claims.size=lots; do
   if "$helm" template lint "$chart" --kube-version 1.27 --set "$wrong" >/dev/null 2>&1; then
     echo "$chart: --set $wrong is accepted" >&2
     exit 1
