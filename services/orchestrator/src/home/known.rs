@@ -5,24 +5,29 @@ use prunella_telemetry::metrics::RUNS_LIVE;
 
 use super::packed::PackedRun;
 use crate::machine::Run;
+use crate::memory::Held;
 
 /// What a home keeps of a run.
 pub(super) enum Known {
-    /// Live, and at hand.
-    Awake(Box<Run>),
-    /// Live, and read again when something comes for it.
-    Asleep(PackedRun),
+    Live(Form, Held),
     /// Over, and recognised until its records are removed: what follows the run id in their keys.
     Ended(Suffixes),
 }
 
+pub(super) enum Form {
+    /// At hand.
+    Awake(Box<Run>),
+    /// Read again when something comes for it.
+    Asleep(PackedRun),
+}
+
 impl Known {
     fn is_live(&self) -> bool {
-        !matches!(self, Self::Ended(_))
+        matches!(self, Self::Live(..))
     }
 
     fn is_awake(&self) -> bool {
-        matches!(self, Self::Awake(_))
+        matches!(self, Self::Live(Form::Awake(_), _))
     }
 }
 
@@ -107,10 +112,11 @@ impl KnownRuns {
     /// Puts every awake run to sleep that `pack` can pack.
     pub(super) fn put_to_sleep(&mut self, pack: impl Fn(&Run) -> Option<PackedRun>) {
         for (_, known) in self.runs.values_mut() {
-            if let Known::Awake(run) = known
+            if let Known::Live(form, _) = known
+                && let Form::Awake(run) = form
                 && let Some(packed) = pack(run)
             {
-                *known = Known::Asleep(packed);
+                *form = Form::Asleep(packed);
                 self.awake -= 1;
             }
         }

@@ -21,13 +21,14 @@ use prunella_wire::{Codec, TraceContext};
 
 use crate::events::{RunEnded, RunStarted};
 use crate::machine::{self, Action, Actions, EventKind, Run, RunPlan, Stale};
+use crate::memory::{Held, RunMemory};
 use crate::pure::{PureSteps, StepResult};
 use crate::records::{RecordWriter, Subject};
 use crate::service::Plans;
 
 pub(crate) use command::Command;
 pub(crate) use known::Suffixes;
-use known::{Known, KnownRuns};
+use known::{Form, Known, KnownRuns};
 use packed::PackedRun;
 use remains::Remains;
 
@@ -42,6 +43,7 @@ pub(crate) struct RunHome {
     plans: Arc<Plans>,
     codec: Arc<Codec>,
     retention: i64,
+    memory: RunMemory,
     pure_steps: Option<Arc<dyn PureSteps>>,
     known: KnownRuns,
     restoring: HashMap<RunId, PackedRun>,
@@ -53,35 +55,42 @@ impl RunHome {
         plans: Arc<Plans>,
         codec: Arc<Codec>,
         retention: i64,
+        memory: RunMemory,
         pure_steps: Option<Arc<dyn PureSteps>>,
     ) -> Self {
-        Self { writer, plans, codec, retention, pure_steps, known: KnownRuns::default(), restoring: HashMap::new() }
+        let (known, restoring) = (KnownRuns::default(), HashMap::new());
+        Self { writer, plans, codec, retention, memory, pure_steps, known, restoring }
     }
 
     /// Takes a live run out, read anew if it was asleep.
-    async fn take_live(&mut self, run: &RunId) -> Option<Run> {
+    async fn take_live(&mut self, run: &RunId) -> Option<(Run, Held)> {
         if !self.known.is_live(run) {
             return None;
         }
         match self.known.remove(run)? {
-            Known::Awake(live) => Some(*live),
-            Known::Asleep(packed) => {
-                let live = Remains::read(run, &packed, &self.codec).await.into_run();
-                if live.is_none() {
-                    // It was read once, or written here: this cannot be. Nothing is thrown away all the same.
-                    self.known.insert(run.clone(), i64::MAX, Known::Asleep(packed));
+            Known::Live(Form::Awake(live), held) => Some((*live, held)),
+            Known::Live(Form::Asleep(packed), held) => {
+                if let Some(live) = Remains::read(run, &packed, &self.codec).await.into_run() {
+                    return Some((live, held));
                 }
-                live
+                // It was read once, or written here: this cannot be. Nothing is thrown away all the same.
+                self.known.insert(run.clone(), i64::MAX, Known::Live(Form::Asleep(packed), held));
+                None
             }
             Known::Ended(_) => None,
         }
     }
 
-    fn keep_awake(&mut self, live: Run) {
-        self.known.insert(live.state.run.clone(), live.next_timer(), Known::Awake(Box::new(live)));
+    fn keep_awake(&mut self, live: Run, mut held: Held) {
+        held.resize(live.size());
+        self.known.insert(live.state.run.clone(), live.next_timer(), Known::Live(Form::Awake(Box::new(live)), held));
         if self.known.awake() > AWAKE {
             self.known.put_to_sleep(|run| PackedRun::of(run, &self.writer));
         }
+    }
+
+    fn hold(&self, live: &Run) -> Held {
+        self.memory.hold(&live.state.workspace, &live.state.workflow, live.size())
     }
 
     /// Changes a live run and gives what is to be written for it.
@@ -91,7 +100,7 @@ impl RunHome {
         now: i64,
         change: impl FnOnce(&mut Run, Option<&RunPlan>, &mut Actions),
     ) -> Result<Vec<OutRecord>, StageError> {
-        let Some(mut live) = self.take_live(run).await else { return Ok(Vec::new()) };
+        let Some((mut live, held)) = self.take_live(run).await else { return Ok(Vec::new()) };
         let plan = self.plans.get(&live.workflow_ref());
         let mut actions = Actions::default();
         change(&mut live, plan.as_deref(), &mut actions);
@@ -102,7 +111,7 @@ impl RunHome {
             emit(RunEnded { run: &live.state, now });
             self.retire(run, &live, now);
         } else {
-            self.keep_awake(live);
+            self.keep_awake(live, held);
         }
         records.extend(written?);
         Ok(records)
@@ -193,7 +202,8 @@ impl RunHome {
             emit(RunEnded { run: &run.state, now });
             self.keep_ended(&run_id, Suffixes::new([""]), run.state.ended_at.unwrap_or(now));
         } else {
-            self.keep_awake(run);
+            let held = self.hold(&run);
+            self.keep_awake(run, held);
         }
         Ok(records)
     }
@@ -232,7 +242,8 @@ impl RunHome {
             machine::on_restored(&mut resumed, &plan, now, &mut actions);
         }
         let due = live.next_timer();
-        self.known.insert(run.clone(), due, Known::Asleep(packed));
+        let held = self.hold(&live);
+        self.known.insert(run.clone(), due, Known::Live(Form::Asleep(packed), held));
         if actions.0.is_empty() {
             return Ok(Vec::new());
         }

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use prunella_model::{Attempt, BatchNumber, RunId, RunOrigin, StepId, WorkflowVersion, WorkspaceName};
+use prunella_model::{Attempt, BatchNumber, ByteSize, RunId, RunOrigin, StepId, WorkflowVersion, WorkspaceName};
 use prunella_topology::Topics;
 use prunella_wire::records::{BatchResult, ExtractionEnded, RunStatus, StartRun, StepRef, TriggerOrigin};
 use prunella_wire::{Codec, Payload};
 
-use super::known::{Known, KnownRuns, Suffixes};
+use super::known::{Form, Known, KnownRuns, Suffixes};
 use super::packed::PackedRun;
 use super::remains::Remains;
 use crate::machine::{self, Actions, PlannedStep, Run, RunPlan};
+use crate::memory::RunMemory;
 use crate::records::RecordWriter;
 
 fn step(id: &str) -> StepId {
@@ -104,9 +105,12 @@ proptest! {
 #[test]
 fn awake_and_asleep_runs_are_live_and_due_at_their_time() {
     let codec = Arc::new(Codec::new(None, None));
+    let memory = RunMemory::new(ByteSize::from_mib(1));
     let mut known = KnownRuns::default();
     for (key, due) in [("a", 30), ("b", 10), ("c", 20)] {
-        known.insert(run_id(key), due, Known::Awake(Box::new(run(key, b"{}", &[], None))));
+        let run = run(key, b"{}", &[], None);
+        let held = memory.hold(&run.state.workspace, &run.state.workflow, run.size());
+        known.insert(run_id(key), due, Known::Live(Form::Awake(Box::new(run)), held));
     }
     known.insert(run_id("d"), 5, Known::Ended(Suffixes::new(["", "/@trigger"])));
     assert_eq!(known.awake(), 3);
@@ -124,4 +128,5 @@ fn awake_and_asleep_runs_are_live_and_due_at_their_time() {
     })
     .collect();
     assert_eq!(order, [run_id("c"), run_id("a"), run_id("b")]);
+    assert_eq!(memory.held(), 0, "all is given back");
 }
