@@ -87,7 +87,7 @@ impl KafkaSettings {
         for (key, value) in [
             ("session.timeout.ms", "10000"),
             ("max.poll.interval.ms", "300000"),
-            ("queued.max.messages.kbytes", "16384"),
+            ("queued.max.messages.kbytes", "8192"),
             ("queued.min.messages", "10000"),
             ("fetch.queue.backoff.ms", "10"),
             ("fetch.wait.max.ms", "100"),

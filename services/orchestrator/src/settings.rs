@@ -21,7 +21,7 @@ impl Default for RunSettings {
         Self {
             max_trigger_bytes: ByteSize::from_mib(16),
             retention: Period::from_secs(14 * 86_400),
-            memory: ByteSize::from_mib(64),
+            memory: ByteSize::from_mib(32),
         }
     }
 }
