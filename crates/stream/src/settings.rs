@@ -99,6 +99,13 @@ impl KafkaSettings {
         Ok(config)
     }
 
+    /// For those that follow a topic beside the work: what waits in their client is memory that the work needs.
+    pub(crate) fn tail_config(&self) -> Result<ClientConfig, StreamError> {
+        let mut config = self.consumer_config()?;
+        self.set_unless_given(&mut config, "queued.max.messages.kbytes", "2048");
+        Ok(config)
+    }
+
     /// For everything that writes.
     pub fn producer_config(&self) -> Result<ClientConfig, StreamError> {
         let mut config = self.client_config()?;
