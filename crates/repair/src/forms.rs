@@ -87,7 +87,7 @@ pub(crate) fn recast(old: &[Option<Value>], new: &[Option<Value>]) -> Option<Con
             return Some(Conversion::Same);
         }
         let certain = from.has_zone() && to.has_zone() && (from.has_time() || !to.has_time());
-        let clear = !matches!(from, DateForm::Compact | DateForm::Ticks);
+        let clear = !from.may_be_chance();
         return (certain && clear && from.conversion(to, "x").is_some()).then_some(Conversion::Date { from, to });
     }
     let each = |conversion: Conversion| {

@@ -45,10 +45,24 @@ pub(crate) fn settle(mut choices: Vec<Choice>, request: &Request<'_>, table: &Ta
         return Pick::One(choices.swap_remove(kept));
     }
     // What needs no conversion rules out what had to be fitted, if it stands for many bits.
-    let plain = choices.iter().any(|choice| choice.conversion == Conversion::Same && choice.support.bits >= 12.0);
-    if plain {
-        choices.retain(|choice| choice.conversion.learned_bits() < 3.0);
+    let is_plain = |choice: &Choice| choice.conversion == Conversion::Same && choice.support.bits >= 12.0;
+    if choices.iter().any(is_plain) {
+        let best = choices.iter().filter(|choice| is_plain(choice)).map(|choice| rank(choice, request)).max();
+        let less_named = |choice: &Choice| best.is_some_and(|best| rank(choice, request) <= best);
+        choices.retain(|choice| {
+            is_plain(choice)
+                || choice.conversion.learned_bits() < 3.0
+                    && !(choice.conversion != Conversion::Same && less_named(choice))
+        });
+        // A field of its own is meant, not an item of a list that happens to hold the same.
+        if choices.iter().any(|choice| is_plain(choice) && !choice.path.is_positional())
+            && !request.old_path.is_some_and(FieldPath::is_positional)
+        {
+            choices.retain(|choice| !choice.path.is_positional());
+        }
     }
+    not_negated(&mut choices, table);
+    same_parent(&mut choices, request, table);
     let shared = |choice: &Choice| {
         let found = tokens(choice.path.last_key());
         request.names.iter().filter(|name| tokens(name).iter().any(|token| found.contains(token))).count()
@@ -109,6 +123,44 @@ fn one_of_each_place(choices: &mut Vec<Choice>, request: &Request<'_>, table: &T
     };
     let all = choices.clone();
     choices.retain(|choice| !weaker(choice, &all));
+}
+
+/// Of two flags of one object that are each other's opposite in all rows, the one that is not negated.
+fn not_negated(choices: &mut Vec<Choice>, table: &Table) {
+    let opposite = |a: &Choice, b: &Choice| {
+        let (Some(x), Some(y)) = (table.get(&a.path), table.get(&b.path)) else { return false };
+        let flags = |cell: &Option<Value>| cell.as_ref().and_then(Value::as_bool);
+        let both = x.cells.iter().zip(&y.cells).map(|(x, y)| (flags(x), flags(y)));
+        let filled = both.clone().filter(|(x, _)| x.is_some()).count();
+        filled >= FEWEST_FLAGS && both.clone().all(|(x, y)| x == y.map(|y| !y)) && a.path.parent() == b.path.parent()
+    };
+    let all = choices.clone();
+    choices.retain(|choice| {
+        let rather = |other: &Choice| other.conversion == Conversion::Same && opposite(choice, other);
+        choice.conversion != Conversion::Not || !all.iter().any(rather)
+    });
+}
+
+/// Rows in which two flags have to be each other's opposite.
+const FEWEST_FLAGS: usize = 5;
+
+/// What stands in the object where the value stood before is meant, not its likeness in an object that is new.
+fn same_parent(choices: &mut Vec<Choice>, request: &Request<'_>, table: &Table) {
+    let Some(old) = request.old_path else { return };
+    let parent = old.parent();
+    let Some((before, _)) = request.before.filter(|_| !parent.steps.is_empty()) else { return };
+    let beside = |choice: &Choice| choice.path.parent() == parent && choice.conversion == Conversion::Same;
+    let known = |choice: &Choice| {
+        let around = choice.path.parent();
+        before.columns.iter().any(|column| column.path.steps.starts_with(&around.steps))
+    };
+    if choices.iter().filter(|choice| beside(choice)).count() == 1 && table.get(old).is_none() {
+        let all = choices.clone();
+        choices.retain(|choice| beside(choice) || known(choice) && !choice.path.parent().steps.is_empty());
+        if choices.is_empty() {
+            *choices = all;
+        }
+    }
 }
 
 pub(crate) fn has_namesake(choice: &Choice, request: &Request<'_>, table: &Table) -> bool {

@@ -2,6 +2,7 @@
 
 mod joint;
 mod leaf;
+mod trials;
 mod values;
 
 use std::cell::RefCell;

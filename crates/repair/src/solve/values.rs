@@ -7,7 +7,7 @@ use crate::convert::Conversion;
 use crate::evidence::Evidence;
 use crate::forms::{self, Form};
 use crate::path::FieldPath;
-use crate::pick::{Choice, Pick, Rarity, Request, pick};
+use crate::pick::{Choice, Outputs, Pick, Rarity, Request, pick};
 use crate::schema::FieldSchema;
 use crate::table::Column;
 use crate::value::{equal_options, is_empty};
@@ -86,6 +86,14 @@ impl Solver<'_> {
         let names = self.names_of(index);
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let shown = self.reading.leaves.iter().find(|leaf| leaf.atoms == [index]);
+        let trials = self.trials(index, known);
+        let try_value =
+            |row: usize, value: Option<&Value>| trials.as_ref().and_then(|trials| trials.of(self, row, value));
+        let outputs = trials.as_ref().map(|trials| Outputs {
+            known: trials.known.clone(),
+            of: &try_value,
+            rarity: Rarity::of(&trials.before),
+        });
         let members = shown.map(|leaf| FieldSchema::of(self.schema, &leaf.path).members).unwrap_or_default();
         let request = Request {
             known,
@@ -99,6 +107,8 @@ impl Solver<'_> {
             redefined: alive,
             stale: level.is_stale(),
             lens: atom.lens.as_ref(),
+            outputs,
+            home: None,
             selector: self.selector(atom.context),
             ingredients: self.ingredients,
         };
