@@ -36,6 +36,10 @@ pub enum Step {
     Where(Vec<String>, Literal),
     /// The item of an array that the row refers to.
     Whose(Box<Reference>),
+    /// The values of an object, under whatever names.
+    Any,
+    /// The names in an object.
+    Names,
 }
 
 /// How a row says which item of a list it means.
@@ -128,6 +132,14 @@ impl FieldPath {
                 Step::Where(key, literal) => {
                     row_itself(&mut text);
                     text.push_str(&format!("[{}]", condition(key, literal)));
+                }
+                Step::Any => {
+                    row_itself(&mut text);
+                    text.push_str(".*");
+                }
+                Step::Names => {
+                    row_itself(&mut text);
+                    text = format!("$keys({text})");
                 }
                 Step::Whose(reference) => {
                     let kind = reference.and.as_ref();
