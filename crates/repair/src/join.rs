@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::convert::items;
 use crate::names::own_name;
+use crate::path::FieldPath;
 use crate::table::{Column, Table};
 use crate::value::{bits, lookup_keys};
 
@@ -52,7 +53,8 @@ struct Vote {
     weight: f64,
 }
 
-pub(crate) fn join(old: &Table, new: &Table) -> Vec<Pair> {
+/// `reads`: what the mapping reads of the rows.
+pub(crate) fn join(old: &Table, new: &Table, reads: &[FieldPath]) -> Vec<Pair> {
     let mut index: HashMap<String, Vec<(usize, String)>> = HashMap::new();
     let mut each_old: Vec<HashSet<String>> = vec![HashSet::new(); old.rows()];
     for key in keys(old) {
@@ -96,12 +98,52 @@ pub(crate) fn join(old: &Table, new: &Table) -> Vec<Pair> {
         let (count, weight) = (best.values.min(best.columns.len()), best.weight);
         let second = ranked.get(1).map_or(0.0, |(_, vote)| vote.weight);
         if count >= 2 && weight >= BITS_NEEDED && second < weight * 0.7 {
+            let by_identifier = shared_identifier(keys, old_row, &index, &spread, rare_new);
+            if !by_identifier && reads_otherwise(reads, (old, old_row), (new, new_row)) {
+                continue;
+            }
             let now: HashSet<String> = keys.keys().cloned().collect();
             let fresh = is_fresh(&each_old[old_row], &now);
             pairs.push(Pair { old: old_row, new: new_row, fresh });
         }
     }
     pairs
+}
+
+/// Whether the rows share a value that looks like an identifier; people, titles and places recur.
+fn shared_identifier(
+    keys: &HashMap<String, Shown>,
+    old_row: usize,
+    index: &HashMap<String, Vec<(usize, String)>>,
+    spread: &HashMap<String, usize>,
+    rare: usize,
+) -> bool {
+    keys.keys().filter(|key| spread[*key] <= rare && is_identifier(key)).any(|key| {
+        index.get(key).is_some_and(|rows| rows.iter().any(|(row, _)| *row == old_row))
+    })
+}
+
+fn is_identifier(key: &str) -> bool {
+    let digits = key.bytes().filter(u8::is_ascii_digit).count();
+    match key.strip_prefix('s') {
+        Some(text) => text.len() >= 5 && digits >= 2 && !text.contains(' '),
+        None => key.starts_with('n') && digits >= 5 && !key.contains('.'),
+    }
+}
+
+/// Whether what the mapping reads agrees no more than it differs, where it still stands.
+fn reads_otherwise(reads: &[FieldPath], old: (&Table, usize), new: (&Table, usize)) -> bool {
+    let says = |(table, row): (&Table, usize), path: &FieldPath| {
+        let cell = table.get(path)?.cells[row].as_ref()?;
+        (!cell.is_array() && bits(cell) >= 5.0).then(|| lookup_keys(cell))
+    };
+    let same = reads.iter().filter_map(|path| {
+        let (before, now) = (says(old, path)?, says(new, path)?);
+        Some(before.iter().any(|key| now.contains(key)))
+    });
+    let same: Vec<bool> = same.collect();
+    let agree = same.iter().filter(|same| **same).count();
+    agree < same.len() && agree * 2 <= same.len()
 }
 
 /// Whether every moment of the old row stands in the new one, to the day.

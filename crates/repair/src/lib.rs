@@ -27,6 +27,7 @@ mod forms;
 mod guard;
 mod infer;
 mod join;
+mod keyed;
 mod named;
 mod names;
 mod outage;

@@ -13,7 +13,7 @@ use crate::path::FieldPath;
 use crate::pick::Choice;
 use crate::solve::{Resolution, Seen, Solver, parent_keys};
 use crate::table::Column;
-use crate::value::is_empty;
+use crate::value::{equal_options, is_empty};
 
 struct Option_ {
     atom: usize,
@@ -265,8 +265,11 @@ fn assign(solver: &Solver<'_>, seen: &[Seen], open: &[usize], options: &[Option_
         let only = rivals.is_empty() || !solver.ingredients.ambiguity;
         let namesake = namesake(solver, *atom, &option.path);
         let trusted = option.likeness >= Likeness::Close || solver.reading.atoms[*atom].path.is_none();
-        let evidence = if let Some(namesake) = namesake {
-            Evidence::Tied { rivals: vec![namesake.to_string()] }
+        let other = namesake.or_else(|| copied(solver, *atom, &seen[*atom], &option.path));
+        let evidence = if let Some(other) = other {
+            Evidence::Tied { rivals: vec![other.to_string()] }
+        } else if left_its_object(solver, *atom, &option.path) {
+            Evidence::Named
         } else if let Some(shared) = option.vocabulary.filter(|_| only && trusted && alone) {
             Evidence::Vocabulary { shared }
         } else if option.likeness >= Likeness::Same && option.steady && only && margin > 0.4 {
@@ -306,6 +309,45 @@ fn namesake<'a>(solver: &'a Solver<'_>, atom: usize, chosen: &FieldPath) -> Opti
         plain && path != chosen && path.last_key() == old.last_key()
     });
     columns.find(|column| !was_there(solver, context, column)).map(|column| &column.path)
+}
+
+/// A field that was there before and was something else, and whose values the chosen one only repeats.
+fn copied<'a>(solver: &'a Solver<'_>, atom: usize, seen: &Seen, chosen: &FieldPath) -> Option<&'a FieldPath> {
+    let level = &solver.levels[solver.reading.atoms[atom].context];
+    let cells = &level.new_table.get(chosen)?.cells;
+    let filled = |cells: &[Option<Value>]| cells.iter().filter(|cell| !is_empty(cell.as_ref())).count();
+    let was_else = |column: &Column| {
+        let both = column.cells.iter().zip(&seen.old).filter(|(a, b)| !is_empty(a.as_ref()) && !is_empty(b.as_ref()));
+        both.clone().any(|(a, b)| !equal_options(a.as_ref(), b.as_ref()))
+    };
+    let own = solver.reading.atoms[atom].path.as_ref();
+    let repeats = |column: &&Column| {
+        let plain = !column.path.is_positional() && column.path.literal().is_none() && Some(&column.path) != own;
+        let now = level.new_table.get(&column.path).map(|column| &column.cells);
+        plain && now == Some(cells) && was_else(column)
+    };
+    let column = level.old_table.columns.iter().find(repeats)?;
+    (filled(cells) >= FEWEST_REPEATED).then_some(&column.path)
+}
+
+/// Values by which one field is taken for the copy of another.
+const FEWEST_REPEATED: usize = 3;
+
+/// Whether the object that the value stood in is still there, and the chosen field stands in another one: a payout has a
+/// currency, too.
+fn left_its_object(solver: &Solver<'_>, atom: usize, chosen: &FieldPath) -> bool {
+    let Some(old) = solver.reading.atoms[atom].path.as_ref() else { return false };
+    let around = old.parent();
+    let level = &solver.levels[solver.reading.atoms[atom].context];
+    let beside = |column: &&Column| {
+        column.path.steps.len() > around.steps.len()
+            && column.path.steps.starts_with(&around.steps)
+            && column.path != *old
+    };
+    let alive = |column: &Column| level.new_table.get(&column.path).is_some();
+    let survives = level.old_table.columns.iter().filter(beside).any(alive);
+    let told = around.keys().iter().all(|key| chosen.keys().iter().any(|name| likeness(key, name) >= Likeness::Close));
+    !around.steps.is_empty() && survives && !chosen.steps.starts_with(&around.steps) && !told
 }
 
 /// The same change of a name at several places is no chance.

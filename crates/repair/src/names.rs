@@ -31,6 +31,8 @@ const SYNONYMS: &[&[&str]] = &[
     &["url", "link", "href", "uri"],
     &["start", "begin", "from", "since"],
     &["end", "finish", "until", "stop", "to"],
+    &["from", "departure", "origin", "source", "sender"],
+    &["to", "arrival", "destination", "dest", "target", "recipient", "receiver"],
     &["items", "entries", "results", "data", "records", "values", "rows", "list", "elements", "contents"],
 ];
 
@@ -203,7 +205,7 @@ fn spoken(path: &FieldPath) -> Vec<Vec<String>> {
         Step::Where(_, Literal::Text(text)) => Some(tokens(text)),
         Step::Where(_, Literal::Number(number)) => Some(vec![number.to_string()]),
         Step::Whose(reference) => spoken(&reference.of.parent()).pop(),
-        Step::Where(_, Literal::Flag(_)) | Step::At(_) => None,
+        Step::Where(_, Literal::Flag(_)) | Step::At(_) | Step::Any | Step::Names => None,
     };
     let steps: Vec<Vec<String>> = path.steps.iter().filter_map(said).filter(|words| !words.is_empty()).collect();
     let bare: Vec<Vec<String>> = steps.iter().filter(|words| !is_wrapper(words)).cloned().collect();

@@ -36,6 +36,10 @@ pub enum Step {
     Where(Vec<String>, Literal),
     /// The item of an array that the row refers to.
     Whose(Box<Reference>),
+    /// The values of an object, under whatever names.
+    Any,
+    /// The names in an object.
+    Names,
 }
 
 /// How a row says which item of a list it means.
@@ -121,9 +125,21 @@ impl FieldPath {
                     }
                     text.push_str(&quoted(key));
                 }
-                Step::At(index) => text.push_str(&format!("[{index}]")),
+                Step::At(index) => {
+                    row_itself(&mut text);
+                    text.push_str(&format!("[{index}]"));
+                }
                 Step::Where(key, literal) => {
+                    row_itself(&mut text);
                     text.push_str(&format!("[{}]", condition(key, literal)));
+                }
+                Step::Any => {
+                    row_itself(&mut text);
+                    text.push_str(".*");
+                }
+                Step::Names => {
+                    row_itself(&mut text);
+                    text = format!("$keys({text})");
                 }
                 Step::Whose(reference) => {
                     let kind = reference.and.as_ref();
@@ -139,6 +155,13 @@ impl FieldPath {
             return format!("({ROW} := {row}; {text})");
         }
         if text.is_empty() { "$".to_owned() } else { text }
+    }
+}
+
+/// A selector has to stand behind something.
+fn row_itself(text: &mut String) {
+    if text.is_empty() {
+        text.push('$');
     }
 }
 
@@ -164,5 +187,23 @@ pub(crate) fn quoted(key: &str) -> String {
     let plain = chars.next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_')
         && chars.all(|c| c.is_ascii_alphanumeric() || c == '_')
         && !matches!(key, "and" | "or" | "in" | "true" | "false" | "null" | "function");
-    if plain { key.to_owned() } else { format!("`{key}`") }
+    // What cannot be seen, such as a byte order mark, is written out.
+    let invisible = |c: char| c.is_control() || matches!(c, '`' | '\u{feff}' | '\u{200b}'..='\u{200f}');
+    if plain {
+        key.to_owned()
+    } else if key.contains(invisible) {
+        let escaped: String = key
+            .chars()
+            .map(|c| {
+                if invisible(c) {
+                    format!("\\u{:04x}", u32::from(c))
+                } else {
+                    Value::from(c.to_string()).to_string().trim_matches('"').to_owned()
+                }
+            })
+            .collect();
+        format!("$lookup($, \"{escaped}\")")
+    } else {
+        format!("`{key}`")
+    }
 }

@@ -2,6 +2,7 @@
 
 mod joint;
 mod leaf;
+mod trials;
 mod values;
 
 use std::cell::RefCell;
@@ -77,6 +78,8 @@ pub(crate) struct Solver<'a> {
     pub(crate) levels: Vec<Level>,
     /// Per level, the selector that has all literals of the old selectors.
     selectors: Vec<Option<Vec<String>>>,
+    /// Per level, whether its rows are of a group that was not seen before: another region, another shop.
+    new_groups: Vec<bool>,
     /// What has been settled so far, for variables that parts of the mapping read.
     edits: RefCell<Vec<Edit>>,
 }
@@ -100,15 +103,13 @@ impl<'a> Solver<'a> {
         new_records: Vec<&'a Value>,
         schema: &'a Value,
     ) -> Self {
-        let mut levels = vec![Level::root(&old_records, &new_records, ingredients)];
+        let fields_of = |context: usize| -> Vec<FieldPath> {
+            let atoms = reading.atoms.iter().filter(|atom| atom.context == context);
+            atoms.filter_map(|atom| atom.path.clone()).filter(|path| !path.steps.is_empty()).collect()
+        };
+        let mut levels = vec![Level::root(&old_records, &new_records, &fields_of(0), ingredients)];
         for (index, context) in reading.contexts.iter().enumerate().skip(1) {
-            let fields: Vec<FieldPath> = reading
-                .atoms
-                .iter()
-                .filter(|atom| atom.context == index)
-                .filter_map(|atom| atom.path.clone())
-                .filter(|path| !path.steps.is_empty())
-                .collect();
+            let fields = fields_of(index);
             let around = &levels[context.parent.unwrap_or(0)];
             let sides = (old_records.as_slice(), new_records.as_slice());
             levels.push(Level::within(around, context, &fields, sides, evaluator, ingredients));
@@ -123,6 +124,7 @@ impl<'a> Solver<'a> {
             old_records,
             new_records,
             schema,
+            new_groups: levels.iter().map(Level::is_new_group).collect(),
             levels,
             selectors,
             edits: RefCell::default(),
