@@ -239,11 +239,24 @@ pub(crate) fn same_style(old: &[Option<Value>], new: &[Option<Value>]) -> bool {
     let style = |text: &str| {
         let upper = text.chars().filter(|c| c.is_uppercase()).count();
         let letters = text.chars().filter(|c| c.is_alphabetic()).count();
-        let case = if upper == 0 { 0 } else if upper == letters { 2 } else { 1 };
+        let case = if upper == 0 {
+            0
+        } else if upper == letters {
+            2
+        } else {
+            1
+        };
         (letters > 0, text.chars().any(char::is_numeric), case)
     };
     let styles = |values: &[Option<Value>]| -> BTreeSet<(bool, bool, u8)> {
-        values.iter().flatten().flat_map(items).filter_map(Value::as_str).filter(|text| !text.is_empty()).map(style).collect()
+        values
+            .iter()
+            .flatten()
+            .flat_map(items)
+            .filter_map(Value::as_str)
+            .filter(|text| !text.is_empty())
+            .map(style)
+            .collect()
     };
     let (old, new) = (styles(old), styles(new));
     old.is_empty() || new.is_empty() || new.iter().any(|style| old.contains(style))
