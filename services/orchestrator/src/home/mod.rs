@@ -1,6 +1,7 @@
 //! The runs of one home partition, as `state.runs` restores them and commands change them.
 
 mod command;
+mod key;
 mod known;
 mod packed;
 mod remains;
@@ -74,7 +75,7 @@ impl RunHome {
                     return Some((live, held));
                 }
                 // It was read once, or written here: this cannot be. Nothing is thrown away all the same.
-                self.known.insert(run.clone(), i64::MAX, Known::Live(Form::Asleep(packed), held));
+                self.known.insert(run, i64::MAX, Known::Live(Form::Asleep(packed), held));
                 None
             }
             Known::Ended(_) => None,
@@ -83,7 +84,8 @@ impl RunHome {
 
     fn keep_awake(&mut self, live: Run, mut held: Held) {
         held.resize(live.size());
-        self.known.insert(live.state.run.clone(), live.next_timer(), Known::Live(Form::Awake(Box::new(live)), held));
+        let (run, due) = (live.state.run.clone(), live.next_timer());
+        self.known.insert(&run, due, Known::Live(Form::Awake(Box::new(live)), held));
         if self.known.awake() > AWAKE {
             self.known.put_to_sleep(|run| PackedRun::of(run, &self.writer));
         }
@@ -164,7 +166,7 @@ impl RunHome {
     }
 
     fn keep_ended(&mut self, run: &RunId, suffixes: Suffixes, ended_at: i64) {
-        self.known.insert(run.clone(), ended_at.saturating_add(self.retention), Known::Ended(suffixes));
+        self.known.insert(run, ended_at.saturating_add(self.retention), Known::Ended(suffixes));
     }
 
     async fn start(&mut self, command: StartRun, record: &Record, now: i64) -> Result<Vec<OutRecord>, StageError> {
@@ -243,7 +245,7 @@ impl RunHome {
         }
         let due = live.next_timer();
         let held = self.hold(&live);
-        self.known.insert(run.clone(), due, Known::Live(Form::Asleep(packed), held));
+        self.known.insert(&run, due, Known::Live(Form::Asleep(packed), held));
         if actions.0.is_empty() {
             return Ok(Vec::new());
         }
@@ -322,7 +324,7 @@ impl Home for RunHome {
     async fn on_timer(&mut self, now: i64) -> Effects {
         let mut records = Vec::new();
         for _ in 0..DUE_AT_ONCE {
-            let Some(run) = self.known.due(now).cloned() else { break };
+            let Some(run) = self.known.due(now) else { break };
             if self.known.is_ended(&run) {
                 if let Some(Known::Ended(suffixes)) = self.known.remove(&run) {
                     records.extend(self.writer.tombstones(&run, &suffixes));

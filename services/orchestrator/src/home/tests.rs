@@ -110,9 +110,9 @@ fn awake_and_asleep_runs_are_live_and_due_at_their_time() {
     for (key, due) in [("a", 30), ("b", 10), ("c", 20)] {
         let run = run(key, b"{}", &[], None);
         let held = memory.hold(&run.state.workspace, &run.state.workflow, run.size());
-        known.insert(run_id(key), due, Known::Live(Form::Awake(Box::new(run)), held));
+        known.insert(&run_id(key), due, Known::Live(Form::Awake(Box::new(run)), held));
     }
-    known.insert(run_id("d"), 5, Known::Ended(Suffixes::new(["", "/@trigger"])));
+    known.insert(&run_id("d"), 5, Known::Ended(Suffixes::new(["", "/@trigger"])));
     assert_eq!(known.awake(), 3);
     known.put_to_sleep(|run| (run.state.run != run_id("c")).then(|| PackedRun::of(run, &writer(&codec)))?);
     assert_eq!(known.awake(), 1, "what cannot be packed stays awake");
@@ -123,7 +123,7 @@ fn awake_and_asleep_runs_are_live_and_due_at_their_time() {
     assert_eq!(suffixes.iter().collect::<Vec<_>>(), ["", "/@trigger"]);
     known.postpone(&run_id("b"), 40);
     let order: Vec<RunId> = std::iter::from_fn(|| {
-        let next = known.due(i64::MAX)?.clone();
+        let next = known.due(i64::MAX)?;
         known.remove(&next).map(|_| next)
     })
     .collect();
