@@ -135,7 +135,9 @@ fn is_identifier(key: &str) -> bool {
 fn reads_otherwise(reads: &[FieldPath], old: (&Table, usize), new: (&Table, usize)) -> bool {
     let says = |(table, row): (&Table, usize), path: &FieldPath| {
         let cell = table.get(path)?.cells[row].as_ref()?;
-        (!cell.is_array() && bits(cell) >= 5.0).then(|| lookup_keys(cell))
+        let telling = items(cell).iter().take(MOST_ITEMS).filter(|item| bits(item) >= 5.0);
+        let keys: Vec<String> = telling.flat_map(lookup_keys).collect();
+        (!keys.is_empty()).then_some(keys)
     };
     let same = reads.iter().filter_map(|path| {
         let (before, now) = (says(old, path)?, says(new, path)?);

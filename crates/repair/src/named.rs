@@ -164,23 +164,31 @@ fn weigh(
     })
 }
 
-/// A value that became an object with one value of its form inside: that one is it, unless its name says otherwise.
+/// A value that became an object: the field inside that has its form and only repeats what the object is.
 fn within(solver: &Solver<'_>, index: usize, seen: &Seen, column: &Column, old_path: &FieldPath) -> Likeness {
     let steps = &old_path.steps;
-    if steps.is_empty() || !column.path.steps.starts_with(steps) || column.path.steps.len() != steps.len() + 1 {
+    let inside = |path: &FieldPath| path.steps.starts_with(steps) && path.steps.len() == steps.len() + 1;
+    let plain = |path: &FieldPath| WITHIN.contains(&path.last_key().to_lowercase().as_str());
+    let form = forms::common(&seen.old);
+    if steps.is_empty() || !inside(&column.path) || !plain(&column.path) || form.is_none() {
         return Likeness::None;
     }
-    let form = forms::common(&seen.old);
+    // Beside a number any other number is a rival; of texts, `name` is meant rather than `lang` or `scheme`.
+    let counts = |path: &FieldPath| form == Some(forms::Form::Number) || plain(path);
+    let rival = |other: &Column| {
+        other.path != column.path
+            && inside(&other.path)
+            && counts(&other.path)
+            && forms::common(&other.cells) == form
+            && forms::same_length(&seen.old, &other.cells)
+    };
     let beside = &solver.levels[solver.reading.atoms[index].context].new_table.columns;
-    let rival = beside.iter().any(|other| {
-        other.path != column.path && other.path.steps.starts_with(steps) && forms::common(&other.cells) == form
-    });
-    let plain = WITHIN.contains(&column.path.last_key().to_lowercase().as_str());
-    if plain && !rival && form.is_some() { Likeness::Same } else { Likeness::None }
+    if beside.iter().any(rival) { Likeness::None } else { Likeness::Same }
 }
 
 /// Names inside an object that only repeat what the object is.
-const WITHIN: &[&str] = &["count", "total", "amount", "current", "name", "label", "id", "code", "key"];
+const WITHIN: &[&str] =
+    &["count", "total", "amount", "current", "name", "label", "id", "code", "key", "title", "display_name", "displayname"];
 
 fn full_name(path: &FieldPath) -> String {
     path.keys().join("_")

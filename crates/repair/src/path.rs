@@ -103,6 +103,11 @@ impl FieldPath {
         Self { root: self.root, steps }
     }
 
+    /// The way on from here.
+    pub(crate) fn joined(&self, further: &Self) -> Self {
+        Self { root: self.root, steps: self.steps.iter().chain(&further.steps).cloned().collect() }
+    }
+
     pub fn parent(&self) -> Self {
         let mut steps = self.steps.clone();
         while let Some(step) = steps.pop() {

@@ -107,7 +107,12 @@ impl<'a> Solver<'a> {
             let atoms = reading.atoms.iter().filter(|atom| atom.context == context);
             atoms.filter_map(|atom| atom.path.clone()).filter(|path| !path.steps.is_empty()).collect()
         };
-        let mut levels = vec![Level::root(&old_records, &new_records, &fields_of(0), ingredients)];
+        // The record is known by all that is read of it, in whatever iteration.
+        let all: Vec<FieldPath> = (0..reading.contexts.len())
+            .filter_map(|context| Some((reading.path_of(context)?, fields_of(context))))
+            .flat_map(|(around, fields)| fields.into_iter().map(move |field| around.joined(&field)))
+            .collect();
+        let mut levels = vec![Level::root(&old_records, &new_records, &all, ingredients)];
         for (index, context) in reading.contexts.iter().enumerate().skip(1) {
             let fields = fields_of(index);
             let around = &levels[context.parent.unwrap_or(0)];
