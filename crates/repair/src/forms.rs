@@ -183,6 +183,36 @@ pub(crate) fn same_length(old: &[Option<Value>], new: &[Option<Value>]) -> bool 
     }
 }
 
+/// How identifiers of one kind are written: their length, and which characters they are made of. Nothing for what recurs,
+/// is short or is not written alike.
+pub(crate) fn pattern(values: &[Option<Value>]) -> Option<(usize, String)> {
+    let texts: Vec<String> =
+        values.iter().flatten().map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)).collect();
+    let length = texts.first()?.chars().count();
+    let distinct: BTreeSet<&String> = texts.iter().collect();
+    let alike = texts.iter().all(|text| text.chars().count() == length && !text.contains(' ') && text.is_ascii());
+    if texts.len() < 3 || !alike || length < 6 || distinct.len() * 10 < texts.len() * 9 {
+        return None;
+    }
+    let class = |at: usize| {
+        let chars = || texts.iter().filter_map(move |text| text.as_bytes().get(at));
+        let first = *texts[0].as_bytes().get(at)?;
+        Some(match () {
+            () if !first.is_ascii_alphanumeric() && chars().all(|c| *c == first) => char::from(first),
+            () if chars().all(u8::is_ascii_digit) => '0',
+            () if chars().all(u8::is_ascii_hexdigit) => 'h',
+            () if chars().all(u8::is_ascii_alphanumeric) => 'a',
+            () => '?',
+        })
+    };
+    // Which digits happen to stand at a place says nothing; what all of it is made of does.
+    let classes: Option<String> = (0..length).map(class).collect();
+    let classes = classes?;
+    let widest = ['?', 'a', 'h', '0'].into_iter().find(|class| classes.contains(*class))?;
+    let marks = classes.chars().map(|c| if c.is_alphanumeric() || c == '?' { widest } else { c }).collect();
+    (widest != '?').then_some((length, marks))
+}
+
 /// Texts, how often each is there, and how many there are.
 fn words(values: &[Option<Value>]) -> (BTreeMap<String, usize>, usize) {
     let mut words = BTreeMap::new();
@@ -239,11 +269,24 @@ pub(crate) fn same_style(old: &[Option<Value>], new: &[Option<Value>]) -> bool {
     let style = |text: &str| {
         let upper = text.chars().filter(|c| c.is_uppercase()).count();
         let letters = text.chars().filter(|c| c.is_alphabetic()).count();
-        let case = if upper == 0 { 0 } else if upper == letters { 2 } else { 1 };
+        let case = if upper == 0 {
+            0
+        } else if upper == letters {
+            2
+        } else {
+            1
+        };
         (letters > 0, text.chars().any(char::is_numeric), case)
     };
     let styles = |values: &[Option<Value>]| -> BTreeSet<(bool, bool, u8)> {
-        values.iter().flatten().flat_map(items).filter_map(Value::as_str).filter(|text| !text.is_empty()).map(style).collect()
+        values
+            .iter()
+            .flatten()
+            .flat_map(items)
+            .filter_map(Value::as_str)
+            .filter(|text| !text.is_empty())
+            .map(style)
+            .collect()
     };
     let (old, new) = (styles(old), styles(new));
     old.is_empty() || new.is_empty() || new.iter().any(|style| old.contains(style))

@@ -118,9 +118,9 @@ fn shared_identifier(
     spread: &HashMap<String, usize>,
     rare: usize,
 ) -> bool {
-    keys.keys().filter(|key| spread[*key] <= rare && is_identifier(key)).any(|key| {
-        index.get(key).is_some_and(|rows| rows.iter().any(|(row, _)| *row == old_row))
-    })
+    keys.keys()
+        .filter(|key| spread[*key] <= rare && is_identifier(key))
+        .any(|key| index.get(key).is_some_and(|rows| rows.iter().any(|(row, _)| *row == old_row)))
 }
 
 fn is_identifier(key: &str) -> bool {

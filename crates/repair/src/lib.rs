@@ -24,6 +24,7 @@ mod evidence;
 mod files;
 mod fit;
 mod forms;
+mod grid;
 mod guard;
 mod infer;
 mod join;

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::convert::Conversion;
 use crate::evidence::Evidence;
 use crate::forms;
-use crate::names::{Likeness, likeness, own_name, places_alike, units_differ};
+use crate::names::{Likeness, likeness, own_name, places_alike, tokens, units_differ};
 use crate::path::FieldPath;
 use crate::pick::Choice;
 use crate::solve::{Resolution, Seen, Solver, parent_keys};
@@ -187,8 +187,20 @@ fn within(solver: &Solver<'_>, index: usize, seen: &Seen, column: &Column, old_p
 }
 
 /// Names inside an object that only repeat what the object is.
-const WITHIN: &[&str] =
-    &["count", "total", "amount", "current", "name", "label", "id", "code", "key", "title", "display_name", "displayname"];
+const WITHIN: &[&str] = &[
+    "count",
+    "total",
+    "amount",
+    "current",
+    "name",
+    "label",
+    "id",
+    "code",
+    "key",
+    "title",
+    "display_name",
+    "displayname",
+];
 
 fn full_name(path: &FieldPath) -> String {
     path.keys().join("_")
@@ -282,6 +294,9 @@ fn assign(solver: &Solver<'_>, seen: &[Seen], open: &[usize], options: &[Option_
             Evidence::Vocabulary { shared }
         } else if option.likeness >= Likeness::Same && option.steady && only && margin > 0.4 {
             Evidence::SameName
+        } else if option.likeness >= Likeness::Close && only && same_pattern(solver, *atom, &seen[*atom], &option.path)
+        {
+            Evidence::SamePattern
         } else if rivals.len() == 1 && margin < 0.5 || rivals.len() > 1 {
             Evidence::Tied { rivals: rivals.iter().take(4).map(|rival| rival.path.to_string()).collect() }
         } else {
@@ -340,6 +355,27 @@ fn copied<'a>(solver: &'a Solver<'_>, atom: usize, seen: &Seen, chosen: &FieldPa
 
 /// Values by which one field is taken for the copy of another.
 const FEWEST_REPEATED: usize = 3;
+
+/// Whether the chosen field is the only one of identifiers that are written as the old ones, and its name is the old one
+/// with or without what the entity is called.
+fn same_pattern(solver: &Solver<'_>, atom: usize, seen: &Seen, chosen: &FieldPath) -> bool {
+    let read = &solver.reading.atoms[atom];
+    let level = &solver.levels[read.context];
+    let (Some(old), Some(pattern)) = (&read.path, forms::pattern(&seen.old)) else { return false };
+    let alike = |column: &&Column| {
+        let plain = !column.path.root && !column.path.is_positional() && column.path.literal().is_none();
+        plain && forms::pattern(&column.cells).as_ref() == Some(&pattern)
+    };
+    let mut all = level.new_table.columns.iter().filter(alike);
+    let alone = all.next().is_some_and(|column| column.path == *chosen) && all.next().is_none();
+    let mut called: Vec<String> = solver.names_of(atom).iter().skip(1).flat_map(|name| tokens(name)).collect();
+    let around = solver.reading.contexts[read.context].path.as_ref().map(FieldPath::last_key);
+    called.extend(around.map(tokens).unwrap_or_default());
+    let (was, is) = (tokens(old.last_key()), tokens(chosen.last_key()));
+    let more = was.iter().filter(|word| !is.contains(word)).chain(is.iter().filter(|word| !was.contains(word)));
+    let same_depth = old.steps.len() == chosen.steps.len();
+    alone && same_depth && more.into_iter().all(|word| called.contains(word))
+}
 
 /// Whether the object that the value stood in is still there, and the chosen field stands in another one: a payout has a
 /// currency, too.

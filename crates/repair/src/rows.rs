@@ -182,7 +182,8 @@ impl Level {
             let plain = !column.path.is_positional() && column.path.literal().is_none();
             let now = self.new_table.get(&column.path).filter(|_| plain);
             now.is_some_and(|now| {
-                let words = forms::other_words(&column.cells, &now.cells) && forms::same_style(&column.cells, &now.cells);
+                let words =
+                    forms::other_words(&column.cells, &now.cells) && forms::same_style(&column.cells, &now.cells);
                 words || forms::apart(&column.cells, &now.cells)
             })
         };
