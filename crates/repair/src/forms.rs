@@ -99,6 +99,26 @@ pub(crate) fn recast(old: &[Option<Value>], new: &[Option<Value>]) -> Option<Con
         let each = is_list(new) && conversion != Conversion::Same;
         if each { Conversion::Each(Box::new(conversion)) } else { conversion }
     };
+    let quoted = |values: &[Option<Value>]| {
+        let mut texts = values
+            .iter()
+            .flatten()
+            .flat_map(items)
+            .filter_map(Value::as_str)
+            .filter(|text| !text.is_empty())
+            .peekable();
+        texts.peek().is_some() && texts.all(|text| Conversion::Unquote.apply(&Value::from(text)).is_some())
+    };
+    if quoted(new) && !quoted(old) {
+        let bare: Vec<Option<Value>> =
+            new.iter().map(|cell| cell.as_ref().and_then(|cell| Conversion::Unquote.apply(cell))).collect();
+        let inner = recast(old, &bare)?;
+        return Some(if inner == Conversion::Same {
+            Conversion::Unquote
+        } else {
+            Conversion::Chain(vec![Conversion::Unquote, inner])
+        });
+    }
     if affix(old) != affix(new) {
         return None;
     }

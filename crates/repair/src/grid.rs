@@ -228,7 +228,7 @@ impl Grid {
                     .to_owned()
             }
             Names::FirstRow => format!(
-                "($names := {values}[0]; {values}[[1..$count({values}) - 1]].($row := $; $merge($map($names, \
+                "($rows := {values}; $names := $rows[0]; $rows[[1..$count($rows) - 1]].($row := $; $merge($map($names, \
                  function($name, $i) {{ {{ $name: $row[$i] }} }}))))"
             ),
             Names::List(path, key) => {

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::convert::items;
 use crate::names::own_name;
-use crate::path::FieldPath;
+use crate::path::{FieldPath, Step};
 use crate::table::{Column, Table};
 use crate::value::{bits, lookup_keys};
 
@@ -203,7 +203,11 @@ pub(crate) fn join_within(old: (&Table, &[usize]), new: (&Table, &[usize])) -> V
 fn keys(table: &Table) -> Vec<Key> {
     let mut keys = Vec::new();
     let plain = table.columns.iter().filter(|column| !column.path.root);
-    let plain = plain.filter(|column| !column.path.is_positional()).filter(|column| tells_rows_apart(column));
+    // Where the rows are lists themselves, their places are their fields.
+    let tuple = |path: &FieldPath| matches!(path.steps.as_slice(), [Step::At(0..)]);
+    let plain = plain
+        .filter(|column| !column.path.is_positional() || tuple(&column.path))
+        .filter(|column| tells_rows_apart(column));
     for (index, column) in plain.enumerate() {
         let name = own_name(&column.path).replace('_', "");
         for (row, cell) in column.cells.iter().enumerate() {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::convert::Conversion;
 use crate::evidence::Evidence;
 use crate::forms;
-use crate::names::{Likeness, likeness, own_name, places_alike, tokens, units_differ};
+use crate::names::{self, Likeness, likeness, own_name, places_alike, tokens, units_differ};
 use crate::path::FieldPath;
 use crate::pick::Choice;
 use crate::solve::{Resolution, Seen, Solver, parent_keys};
@@ -50,7 +50,7 @@ pub(crate) fn resolve(solver: &Solver<'_>, seen: &[Seen], resolutions: &mut [Opt
         for index in &open {
             options.extend(options_of(solver, *index, &seen[*index], &taken));
         }
-        for (atom, resolution) in assign(solver, seen, &open, &options) {
+        for (atom, resolution) in assign(solver, seen, &open, &options, &taken) {
             resolutions[atom] = Some(resolution);
         }
     }
@@ -76,7 +76,9 @@ fn options_of(solver: &Solver<'_>, index: usize, seen: &Seen, taken: &[FieldPath
             continue;
         }
         let other = column.path.literal().map(|(_, literal)| literal);
-        if (literal_lives && other != literal) || (!literal_lives && other.is_some()) {
+        // A list of names and values holds what an object held under the name.
+        let spelled_out = || literal.is_none() && places_alike(old_path, &column.path) == Likeness::Exact;
+        if (literal_lives && other != literal) || (!literal_lives && other.is_some() && !spelled_out()) {
             continue;
         }
         if let Some(option) = weigh(solver, index, seen, column, old_path, &names) {
@@ -248,7 +250,13 @@ fn vocabulary_only(solver: &Solver<'_>, index: usize, seen: &Seen, taken: &[Fiel
 }
 
 /// The best choice for all open values together, each field for one value at most.
-fn assign(solver: &Solver<'_>, seen: &[Seen], open: &[usize], options: &[Option_]) -> Vec<(usize, Resolution)> {
+fn assign(
+    solver: &Solver<'_>,
+    seen: &[Seen],
+    open: &[usize],
+    options: &[Option_],
+    taken: &[FieldPath],
+) -> Vec<(usize, Resolution)> {
     let mut paths: Vec<&FieldPath> = Vec::new();
     for option in options {
         if !paths.contains(&&option.path) {
@@ -260,6 +268,7 @@ fn assign(solver: &Solver<'_>, seen: &[Seen], open: &[usize], options: &[Option_
     };
     let costs: Vec<Vec<f64>> = open.iter().map(|atom| paths.iter().map(|path| -score(*atom, path)).collect()).collect();
     let assigned = crate::assign::cheapest(&costs);
+    let company: Vec<&FieldPath> = assigned.iter().flatten().map(|path| paths[*path]).chain(taken).collect();
     let mut found = Vec::new();
     for (at, atom) in open.iter().enumerate() {
         let Some(path) = assigned[at].map(|path| paths[path]) else { continue };
@@ -288,7 +297,9 @@ fn assign(solver: &Solver<'_>, seen: &[Seen], open: &[usize], options: &[Option_
         let other = namesake.or_else(|| copied(solver, *atom, &seen[*atom], &option.path));
         let evidence = if let Some(other) = other {
             Evidence::Tied { rivals: vec![other.to_string()] }
-        } else if left_its_object(solver, *atom, &option.path) {
+        } else if left_its_object(solver, *atom, &option.path)
+            || went_alone(solver, *atom, &seen[*atom], &option.path, &company)
+        {
             Evidence::Named
         } else if let Some(shared) = option.vocabulary.filter(|_| only && trusted && alone) {
             Evidence::Vocabulary { shared }
@@ -392,6 +403,26 @@ fn left_its_object(solver: &Solver<'_>, atom: usize, chosen: &FieldPath) -> bool
     let survives = level.old_table.columns.iter().filter(beside).any(alive);
     let told = around.keys().iter().all(|key| chosen.keys().iter().any(|name| likeness(key, name) >= Likeness::Close));
     !around.steps.is_empty() && survives && !chosen.steps.starts_with(&around.steps) && !told
+}
+
+/// Whether a value is alone in an object that is something else by its name: the currency of a settlement is not that of
+/// the order. Others that are read in the same object, an object that only wraps, or a form that few fields have, speak
+/// for it.
+fn went_alone(solver: &Solver<'_>, atom: usize, seen: &Seen, chosen: &FieldPath, company: &[&FieldPath]) -> bool {
+    let read = &solver.reading.atoms[atom];
+    let Some(old) = read.path.as_ref() else { return false };
+    let list =
+        solver.reading.contexts[read.context].path.as_ref().map(FieldPath::last_key).unwrap_or_default().to_owned();
+    let own: Vec<&str> = old.keys().into_iter().chain([list.as_str()]).collect();
+    let parent = chosen.parent();
+    let literal = chosen.literal().is_some();
+    let alien = parent
+        .keys()
+        .iter()
+        .any(|key| !names::only_wraps(key) && !own.iter().any(|name| likeness(name, key) >= Likeness::Close));
+    let others = company.iter().filter(|path| ***path != *chosen && path.parent() == parent).count();
+    let distinctive = forms::common(&seen.old).is_some_and(forms::Form::is_distinctive);
+    alien && !literal && others == 0 && !distinctive
 }
 
 /// The same change of a name at several places is no chance.

@@ -216,6 +216,56 @@ fn is_wrapper(words: &[String]) -> bool {
     words.iter().all(|word| WRAPPERS.contains(&word.as_str()))
 }
 
+/// Objects of these names hold what belongs to the record itself.
+const HOLDERS: &[&str] = &[
+    "detail",
+    "info",
+    "information",
+    "meta",
+    "metadata",
+    "general",
+    "basic",
+    "common",
+    "base",
+    "core",
+    "main",
+    "summary",
+    "payload",
+    "body",
+    "record",
+    "resource",
+    "entity",
+    "object",
+    "result",
+    "response",
+    "profile",
+    "extra",
+    "header",
+    "document",
+    "row",
+    "entry",
+    "fields",
+    "props",
+    "spec",
+    "status",
+    "state",
+    "current",
+    "latest",
+    "self",
+    "page",
+    "paging",
+    "pagination",
+    "pageable",
+    "embedded",
+    "envelope",
+    "context",
+];
+
+/// Whether an object of this name is the record again, or nothing but a wrapper around it.
+pub(crate) fn only_wraps(name: &str) -> bool {
+    tokens(name).iter().all(|word| WRAPPERS.contains(&word.as_str()) || HOLDERS.contains(&word.as_str()))
+}
+
 /// The name that a value at the path goes by: that of the nearest step which says something.
 pub(crate) fn own_name(path: &FieldPath) -> String {
     spoken(path).last().map(|words| words.join("_")).unwrap_or_default()

@@ -148,13 +148,11 @@ impl Level {
                 let several = if many == (rows.values.len() > around.new.values.len()) { 0.15 } else { 0.0 };
                 let listed = if place.listed == listed_before { 0.25 } else { 0.0 };
                 let depth = place.path.steps.len() as f64 * 0.01;
-                let score = coverage(&table, fields)
-                    + 2.0 * shared
-                    + f64::from(u8::from(joined > 0))
-                    + named
-                    + several
-                    + listed
-                    - depth;
+                // What is there in one record and not in the others is no place of rows.
+                let present = around.new.values.iter().filter(|parent| !place.rows(parent).is_empty()).count();
+                let present = present as f64 / around.new.values.len().max(1) as f64;
+                let known = 2.0 * shared + f64::from(u8::from(joined > 0));
+                let score = (coverage(&table, fields) + known + named + several + listed) * present - depth;
                 if score > best {
                     best = score;
                     chosen = (rows, Some(place.render()), place.render_with_key());

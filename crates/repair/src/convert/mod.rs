@@ -36,6 +36,8 @@ pub enum Conversion {
     /// The first letter large, the others small.
     Capital,
     Trim,
+    /// Without quotation marks around.
+    Unquote,
     /// The part at this place between separators; negative places count from the end.
     Part {
         separator: String,
@@ -118,6 +120,10 @@ impl Conversion {
                 Value::from(first + &letters.as_str().to_lowercase())
             }
             Trim => Value::from(text?.trim()),
+            Unquote => {
+                let text = text?.trim();
+                Value::from(text.strip_prefix('"')?.strip_suffix('"')?.replace("\"\"", "\""))
+            }
             Part { separator, place } => {
                 let parts: Vec<_> = text?.split(separator.as_str()).collect();
                 let at = if *place < 0 { parts.len() as i64 + place } else { *place };
@@ -210,9 +216,18 @@ impl Conversion {
     /// Whether its particulars were taken from the records, so that one of them is no proof.
     pub(crate) fn is_learned(&self) -> bool {
         match self {
-            Same | ToText | ToNumber | Decimal { .. } | Date { .. } | Lower | Upper | Capital | Trim | Count | Sum => {
-                false
-            }
+            Same
+            | ToText
+            | ToNumber
+            | Decimal { .. }
+            | Date { .. }
+            | Lower
+            | Upper
+            | Capital
+            | Trim
+            | Unquote
+            | Count
+            | Sum => false,
             Each(inner) => inner.is_learned(),
             Chain(chain) => chain.iter().any(Conversion::is_learned),
             _ => true,
@@ -234,7 +249,7 @@ impl Conversion {
         match self {
             Same => 0,
             ToText | ToNumber => 1,
-            Lower | Upper | Capital | Trim | Not | Date { .. } | Decimal { .. } => 2,
+            Lower | Upper | Capital | Trim | Unquote | Not | Date { .. } | Decimal { .. } => 2,
             Scale { .. } | Unit { .. } | Count | Sum | Join(_) | Split(_) | Is(_) => 3,
             Part { .. } | StripPrefix(_) | StripSuffix(_) | AddPrefix(_) | AddSuffix(_) | Swap { .. } => 4,
             Slice { .. } => 5,
