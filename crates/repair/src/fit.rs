@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::convert::Conversion::{self, *};
-use crate::convert::items;
+use crate::convert::{Duration, items};
 use crate::dates::DateForm;
 use crate::value::{as_number, equal, number_text, plain_number};
 
@@ -80,7 +80,10 @@ fn propose(new: &Value, expected: &Value) -> Vec<Conversion> {
                 proposed.push(AddPrefix(prefix.to_owned()));
             }
         }
-        (Value::String(text), Value::Number(_)) => proposed.extend(numbers_in(text)),
+        (Value::String(text), Value::Number(number)) => {
+            proposed.extend(lengths_of_time(text, number.as_f64().unwrap_or_default()));
+            proposed.extend(numbers_in(text));
+        }
         (Value::Bool(_), Value::Bool(_)) => proposed.push(Not),
         (Value::String(text), Value::String(meant)) => proposed.extend(texts_of(text, meant)),
         _ => {}
@@ -131,6 +134,20 @@ fn numbers_in(text: &str) -> Vec<Conversion> {
                 found.push(then(piece.clone(), decimal));
             }
         }
+    }
+    found
+}
+
+fn lengths_of_time(text: &str, meant: f64) -> Vec<Conversion> {
+    let mut found = Vec::new();
+    for form in Duration::ALL {
+        let Some(seconds) = form.seconds(text) else { continue };
+        found.push(Seconds(form));
+        found.extend([60, 3_600].map(|factor| {
+            let unit = |rounded| Unit { factor, over: true, decimals: 0, rounded };
+            then(Seconds(form), unit((seconds / f64::from(factor)).fract() != 0.0 && meant.fract() == 0.0))
+        }));
+        found.push(then(Seconds(form), Scale { power: 3, decimals: 0, rounded: false }));
     }
     found
 }

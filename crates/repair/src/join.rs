@@ -6,6 +6,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use serde_json::Value;
+
 use crate::convert::items;
 use crate::names::own_name;
 use crate::path::{FieldPath, Step};
@@ -53,11 +55,11 @@ struct Vote {
     weight: f64,
 }
 
-/// `reads`: what the mapping reads of the rows.
-pub(crate) fn join(old: &Table, new: &Table, reads: &[FieldPath]) -> Vec<Pair> {
+/// `reads`: what the mapping reads of the rows. `outputs`: what it makes of the old ones, which new rows may show, too.
+pub(crate) fn join(old: &Table, new: &Table, reads: &[FieldPath], outputs: &[Output]) -> Vec<Pair> {
     let mut index: HashMap<String, Vec<(usize, String)>> = HashMap::new();
     let mut each_old: Vec<HashSet<String>> = vec![HashSet::new(); old.rows()];
-    for key in keys(old) {
+    for key in keys(old).into_iter().chain(keys_of_outputs(outputs)) {
         each_old[key.row].insert(key.text.clone());
         let rows = index.entry(key.text).or_default();
         if !rows.iter().any(|(row, name)| *row == key.row && *name == key.name) {
@@ -198,6 +200,36 @@ pub(crate) fn join_within(old: (&Table, &[usize]), new: (&Table, &[usize])) -> V
     let mut found: Vec<(usize, usize)> = partners.into_iter().filter_map(single).collect();
     found.sort_unstable();
     found
+}
+
+/// A field of the output, and its value for each old row.
+pub(crate) struct Output {
+    pub(crate) name: String,
+    pub(crate) values: Vec<Option<Value>>,
+}
+
+fn keys_of_outputs(outputs: &[Output]) -> Vec<Key> {
+    let mut keys = Vec::new();
+    for output in outputs {
+        let column = Column { path: FieldPath::of_keys([output.name.as_str()]), cells: output.values.clone() };
+        if !tells_rows_apart(&column) {
+            continue;
+        }
+        for (row, value) in column.cells.iter().enumerate().filter_map(|(row, cell)| Some((row, cell.as_ref()?))) {
+            let weight = bits(value);
+            if weight >= 5.0 && !value.is_array() {
+                let name = own_name(&column.path).replace('_', "");
+                keys.extend(lookup_keys(value).into_iter().map(|text| Key {
+                    row,
+                    column: 0,
+                    text,
+                    name: name.clone(),
+                    weight,
+                }));
+            }
+        }
+    }
+    keys
 }
 
 fn keys(table: &Table) -> Vec<Key> {

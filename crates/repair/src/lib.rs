@@ -53,7 +53,7 @@ mod value;
 mod verdict;
 
 pub use case::{Case, Sample};
-pub use convert::Conversion;
+pub use convert::{Conversion, Duration};
 pub use dates::DateForm;
 pub use error::RepairError;
 pub use evidence::{Evidence, FieldChange, Repair, Story, Trial, Verdict};

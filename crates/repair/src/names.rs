@@ -81,8 +81,19 @@ const WRAPPERS: &[&str] = &[
 ];
 
 /// Words that say that a value is a form of another one made for people.
-const PRESENTATION: &[&str] =
-    &["formatted", "display", "pretty", "human", "localized", "localised", "readable", "rendered", "str", "string"];
+const PRESENTATION: &[&str] = &[
+    "formatted",
+    "display",
+    "pretty",
+    "human",
+    "localized",
+    "localised",
+    "readable",
+    "rendered",
+    "str",
+    "string",
+    "html",
+];
 
 const UNITS: &[&str] = &[
     "bar",
@@ -205,6 +216,7 @@ fn spoken(path: &FieldPath) -> Vec<Vec<String>> {
         Step::Where(_, Literal::Text(text)) => Some(tokens(text)),
         Step::Where(_, Literal::Number(number)) => Some(vec![number.to_string()]),
         Step::Whose(reference) => spoken(&reference.of.parent()).pop(),
+        Step::Named(of) => spoken(of).pop().map(|words| words.into_iter().filter(|word| word != "id").collect()),
         Step::Where(_, Literal::Flag(_)) | Step::At(_) | Step::Any | Step::Names => None,
     };
     let steps: Vec<Vec<String>> = path.steps.iter().filter_map(said).filter(|words| !words.is_empty()).collect();

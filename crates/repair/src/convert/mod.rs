@@ -1,9 +1,12 @@
 //! Conversions that evidence can support: what they do to a value, and how JSONata says it.
 
+mod duration;
 mod text;
 
 use serde::Serialize;
 use serde_json::Value;
+
+pub use duration::Duration;
 
 use crate::dates::DateForm;
 use crate::value::{as_number, equal, number_text, plain_number};
@@ -63,6 +66,8 @@ pub enum Conversion {
         decimals: u32,
         rounded: bool,
     },
+    /// A length of time as seconds.
+    Seconds(Duration),
     /// Values one by one.
     Table(Vec<(Value, Value)>),
     /// As it is, but for these values.
@@ -111,6 +116,7 @@ impl Conversion {
                 let moved = if *over { value / factor } else { value * factor };
                 number(if *rounded { round_to(moved, *decimals) } else { moved })
             }
+            Seconds(form) => number(form.seconds(text?)?),
             Date { from, to } => to.write(from.millis(value)?)?,
             Lower => Value::from(text?.to_lowercase()),
             Upper => Value::from(text?.to_uppercase()),
@@ -249,7 +255,7 @@ impl Conversion {
         match self {
             Same => 0,
             ToText | ToNumber => 1,
-            Lower | Upper | Capital | Trim | Unquote | Not | Date { .. } | Decimal { .. } => 2,
+            Lower | Upper | Capital | Trim | Unquote | Not | Date { .. } | Decimal { .. } | Seconds(_) => 2,
             Scale { .. } | Unit { .. } | Count | Sum | Join(_) | Split(_) | Is(_) => 3,
             Part { .. } | StripPrefix(_) | StripSuffix(_) | AddPrefix(_) | AddSuffix(_) | Swap { .. } => 4,
             Slice { .. } => 5,
@@ -267,6 +273,7 @@ impl Conversion {
             Is(_) | Not => 1.0,
             Count | Sum => 3.0,
             Scale { .. } | Date { .. } | Decimal { .. } => 4.0,
+            Seconds(_) => 3.0,
             Unit { .. } => 6.0,
             Slice { .. } => 7.0,
             Except(pairs) => pairs.len() as f64 * 4.0,

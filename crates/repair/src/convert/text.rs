@@ -39,6 +39,7 @@ impl Conversion {
                     (true, decimals) => format!("$round({moved}, {decimals})"),
                 }
             }
+            Seconds(form) => form.render(x),
             Date { from, to } => from.conversion(*to, x).unwrap_or_else(|| x.to_owned()),
             Lower => format!("$lowercase({x})"),
             Upper => format!("$uppercase({x})"),
@@ -106,6 +107,7 @@ impl Conversion {
             Date { from, to } => format!("date from {} to {}", kebab(from), kebab(to)),
             Unit { factor, over: true, .. } => format!("divided by {factor}"),
             Unit { factor, .. } => format!("times {factor}"),
+            Seconds(_) => "length of time to seconds".to_owned(),
             Lower => "in small letters".to_owned(),
             Upper => "in capital letters".to_owned(),
             Capital => "with a capital letter".to_owned(),
