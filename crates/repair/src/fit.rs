@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::convert::Conversion::{self, *};
-use crate::convert::items;
+use crate::convert::{Duration, items};
 use crate::dates::DateForm;
 use crate::value::{as_number, equal, number_text, plain_number};
 
@@ -80,7 +80,10 @@ fn propose(new: &Value, expected: &Value) -> Vec<Conversion> {
                 proposed.push(AddPrefix(prefix.to_owned()));
             }
         }
-        (Value::String(text), Value::Number(_)) => proposed.extend(numbers_in(text)),
+        (Value::String(text), Value::Number(number)) => {
+            proposed.extend(lengths_of_time(text, number.as_f64().unwrap_or_default()));
+            proposed.extend(numbers_in(text));
+        }
         (Value::Bool(_), Value::Bool(_)) => proposed.push(Not),
         (Value::String(text), Value::String(meant)) => proposed.extend(texts_of(text, meant)),
         _ => {}
@@ -102,29 +105,32 @@ fn then(first: Conversion, second: Conversion) -> Conversion {
 
 /// Ways to read a number out of text: all of it, or the part that is written in digits.
 fn numbers_in(text: &str) -> Vec<Conversion> {
-    let mut pieces = vec![(Same, text)];
-    if text.trim() != text {
-        pieces.push((Trim, text.trim()));
-    }
-    let starts = |c: char| c.is_ascii_digit() || c == '-';
-    let before = text.len() - text.trim_start_matches(|c| !starts(c)).len();
-    let after = text.len() - text.trim_end_matches(|c: char| !c.is_ascii_digit()).len();
-    if 0 < before && before < text.len() && after == 0 {
-        pieces.push((StripPrefix(text[..before].to_owned()), &text[before..]));
-    }
-    if 0 < after && after < text.len() && before == 0 {
-        pieces.push((StripSuffix(text[text.len() - after..].to_owned()), &text[..text.len() - after]));
-    }
-    pieces.extend(parts(text));
+    let mut pieces = vec![(Same, text.to_owned())];
+    pieces.extend([Trim, Unquote].into_iter().filter_map(|bare| {
+        let inner = bare.apply(&Value::from(text))?;
+        let inner = inner.as_str().filter(|inner| *inner != text)?.to_owned();
+        Some((bare, inner))
+    }));
+    pieces.extend(parts(text).into_iter().map(|(part, value)| (part, value.to_owned())));
     let mut found = Vec::new();
     for (piece, value) in pieces {
-        if plain_number(value).is_some() {
-            found.push(then(piece, ToNumber));
+        let (before, number, after) = around_digits(&value);
+        let mut piece = piece;
+        if before.chars().count() > LONGEST_MARK || after.chars().count() > LONGEST_MARK {
             continue;
+        }
+        if !before.is_empty() {
+            piece = then(piece, StripPrefix(before.to_owned()));
+        }
+        if !after.is_empty() {
+            piece = then(piece, StripSuffix(after.to_owned()));
+        }
+        if plain_number(number).is_some() {
+            found.push(then(piece.clone(), ToNumber));
         }
         for (thousands, point) in NOTATIONS {
             let decimal = Decimal { thousands, point, to_number: true };
-            if value.bytes().any(|byte| byte.is_ascii_digit()) && decimal.apply(&Value::from(value)).is_some() {
+            if decimal.apply(&Value::from(number)).is_some() {
                 found.push(then(piece.clone(), decimal));
             }
         }
@@ -132,9 +138,34 @@ fn numbers_in(text: &str) -> Vec<Conversion> {
     found
 }
 
+fn lengths_of_time(text: &str, meant: f64) -> Vec<Conversion> {
+    let mut found = Vec::new();
+    for form in Duration::ALL {
+        let Some(seconds) = form.seconds(text) else { continue };
+        found.push(Seconds(form));
+        found.extend([60, 3_600].map(|factor| {
+            let unit = |rounded| Unit { factor, over: true, decimals: 0, rounded };
+            then(Seconds(form), unit((seconds / f64::from(factor)).fract() != 0.0 && meant.fract() == 0.0))
+        }));
+        found.push(then(Seconds(form), Scale { power: 3, decimals: 0, rounded: false }));
+    }
+    found
+}
+
+/// What stands around a number, such as its unit or its currency, is at most this long.
+const LONGEST_MARK: usize = 12;
+
+/// The text before the first digit, to the last one, and behind it.
+fn around_digits(text: &str) -> (&str, &str, &str) {
+    let digit = |c: char| c.is_ascii_digit();
+    let (Some(first), Some(last)) = (text.find(digit), text.rfind(digit)) else { return ("", text, "") };
+    let start = if text[..first].ends_with('-') { first - 1 } else { first };
+    (&text[..start], &text[start..=last], &text[last + 1..])
+}
+
 /// Ways to make one text of another: its parts, what stands around it, its case, single characters.
 fn texts_of(text: &str, meant: &str) -> Vec<Conversion> {
-    let mut found = vec![Lower, Upper, Capital, Trim];
+    let mut found = vec![Lower, Upper, Capital, Trim, Unquote];
     found.extend(NOTATIONS.map(|(thousands, point)| Decimal { thousands, point, to_number: false }));
     if let Some(prefix) = text.strip_suffix(meant) {
         found.push(StripPrefix(prefix.to_owned()));

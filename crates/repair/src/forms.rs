@@ -99,6 +99,26 @@ pub(crate) fn recast(old: &[Option<Value>], new: &[Option<Value>]) -> Option<Con
         let each = is_list(new) && conversion != Conversion::Same;
         if each { Conversion::Each(Box::new(conversion)) } else { conversion }
     };
+    let quoted = |values: &[Option<Value>]| {
+        let mut texts = values
+            .iter()
+            .flatten()
+            .flat_map(items)
+            .filter_map(Value::as_str)
+            .filter(|text| !text.is_empty())
+            .peekable();
+        texts.peek().is_some() && texts.all(|text| Conversion::Unquote.apply(&Value::from(text)).is_some())
+    };
+    if quoted(new) && !quoted(old) {
+        let bare: Vec<Option<Value>> =
+            new.iter().map(|cell| cell.as_ref().and_then(|cell| Conversion::Unquote.apply(cell))).collect();
+        let inner = recast(old, &bare)?;
+        return Some(if inner == Conversion::Same {
+            Conversion::Unquote
+        } else {
+            Conversion::Chain(vec![Conversion::Unquote, inner])
+        });
+    }
     if affix(old) != affix(new) {
         return None;
     }
@@ -181,6 +201,36 @@ pub(crate) fn same_length(old: &[Option<Value>], new: &[Option<Value>]) -> bool 
         (Some((old_low, old_high)), Some((new_low, new_high))) => new_low <= old_high + 2 && old_low <= new_high + 2,
         _ => true,
     }
+}
+
+/// How identifiers of one kind are written: their length, and which characters they are made of. Nothing for what recurs,
+/// is short or is not written alike.
+pub(crate) fn pattern(values: &[Option<Value>]) -> Option<(usize, String)> {
+    let texts: Vec<String> =
+        values.iter().flatten().map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)).collect();
+    let length = texts.first()?.chars().count();
+    let distinct: BTreeSet<&String> = texts.iter().collect();
+    let alike = texts.iter().all(|text| text.chars().count() == length && !text.contains(' ') && text.is_ascii());
+    if texts.len() < 3 || !alike || length < 6 || distinct.len() * 10 < texts.len() * 9 {
+        return None;
+    }
+    let class = |at: usize| {
+        let chars = || texts.iter().filter_map(move |text| text.as_bytes().get(at));
+        let first = *texts[0].as_bytes().get(at)?;
+        Some(match () {
+            () if !first.is_ascii_alphanumeric() && chars().all(|c| *c == first) => char::from(first),
+            () if chars().all(u8::is_ascii_digit) => '0',
+            () if chars().all(u8::is_ascii_hexdigit) => 'h',
+            () if chars().all(u8::is_ascii_alphanumeric) => 'a',
+            () => '?',
+        })
+    };
+    // Which digits happen to stand at a place says nothing; what all of it is made of does.
+    let classes: Option<String> = (0..length).map(class).collect();
+    let classes = classes?;
+    let widest = ['?', 'a', 'h', '0'].into_iter().find(|class| classes.contains(*class))?;
+    let marks = classes.chars().map(|c| if c.is_alphanumeric() || c == '?' { widest } else { c }).collect();
+    (widest != '?').then_some((length, marks))
 }
 
 /// Texts, how often each is there, and how many there are.

@@ -24,6 +24,7 @@ mod evidence;
 mod files;
 mod fit;
 mod forms;
+mod grid;
 mod guard;
 mod infer;
 mod join;
@@ -52,7 +53,7 @@ mod value;
 mod verdict;
 
 pub use case::{Case, Sample};
-pub use convert::Conversion;
+pub use convert::{Conversion, Duration};
 pub use dates::DateForm;
 pub use error::RepairError;
 pub use evidence::{Evidence, FieldChange, Repair, Story, Trial, Verdict};

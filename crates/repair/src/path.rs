@@ -36,6 +36,8 @@ pub enum Step {
     Where(Vec<String>, Literal),
     /// The item of an array that the row refers to.
     Whose(Box<Reference>),
+    /// The value of an object whose name the row holds there.
+    Named(Box<FieldPath>),
     /// The values of an object, under whatever names.
     Any,
     /// The names in an object.
@@ -103,6 +105,11 @@ impl FieldPath {
         Self { root: self.root, steps }
     }
 
+    /// The way on from here.
+    pub(crate) fn joined(&self, further: &Self) -> Self {
+        Self { root: self.root, steps: self.steps.iter().chain(&further.steps).cloned().collect() }
+    }
+
     pub fn parent(&self) -> Self {
         let mut steps = self.steps.clone();
         while let Some(step) = steps.pop() {
@@ -115,7 +122,7 @@ impl FieldPath {
 
     /// As JSONata, to be evaluated where `prefix` (such as `$item`, or nothing) is the row.
     pub fn render(&self, prefix: &str) -> String {
-        let refers = self.steps.iter().any(|step| matches!(step, Step::Whose(_)));
+        let refers = self.steps.iter().any(|step| matches!(step, Step::Whose(_) | Step::Named(_)));
         let mut text = if self.root { "$$".to_owned() } else { prefix.to_owned() };
         for step in &self.steps {
             match step {
@@ -133,6 +140,7 @@ impl FieldPath {
                     row_itself(&mut text);
                     text.push_str(&format!("[{}]", condition(key, literal)));
                 }
+                Step::Named(of) => text = format!("$lookup({text}, $string({}))", of.render(ROW)),
                 Step::Any => {
                     row_itself(&mut text);
                     text.push_str(".*");

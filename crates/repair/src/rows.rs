@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::eval::Evaluator;
 use crate::forms;
-use crate::join::{Pair, join, join_within};
+use crate::join::{Output, Pair, join, join_within};
 use crate::names::{Likeness, likeness};
 use crate::path::{FieldPath, Step};
 use crate::places::{RowPlace, row_places};
@@ -86,7 +86,7 @@ impl Level {
         if ingredients.structure {
             new_table = new_table.with_references(&new.refs(), &new.refs());
         }
-        let pairs = if ingredients.overlap { join(&old_table, &new_table, fields) } else { Vec::new() };
+        let pairs = if ingredients.overlap { join(&old_table, &new_table, fields, &[]) } else { Vec::new() };
         Self { old, new, old_table, new_table, pairs, moved: None, moved_with_key: None, lost: false }
     }
 
@@ -142,19 +142,17 @@ impl Level {
                     }
                 }
                 let table = Table::of(&rows.refs(), false);
-                let joined = if ingredients.overlap { join(&old_table, &table, fields).len() } else { 0 };
+                let joined = if ingredients.overlap { join(&old_table, &table, fields, &[]).len() } else { 0 };
                 let shared = joined as f64 / rows.values.len().max(1) as f64;
                 let named = if likeness(place.path.last_key(), &name) >= Likeness::Close { 0.2 } else { 0.0 };
                 let several = if many == (rows.values.len() > around.new.values.len()) { 0.15 } else { 0.0 };
                 let listed = if place.listed == listed_before { 0.25 } else { 0.0 };
                 let depth = place.path.steps.len() as f64 * 0.01;
-                let score = coverage(&table, fields)
-                    + 2.0 * shared
-                    + f64::from(u8::from(joined > 0))
-                    + named
-                    + several
-                    + listed
-                    - depth;
+                // What is there in one record and not in the others is no place of rows.
+                let present = around.new.values.iter().filter(|parent| !place.rows(parent).is_empty()).count();
+                let present = present as f64 / around.new.values.len().max(1) as f64;
+                let known = 2.0 * shared + f64::from(u8::from(joined > 0));
+                let score = (coverage(&table, fields) + known + named + several + listed) * present - depth;
                 if score > best {
                     best = score;
                     chosen = (rows, Some(place.render()), place.render_with_key());
@@ -171,8 +169,17 @@ impl Level {
         }
         let old_surroundings: Vec<&Value> = old.record.iter().map(|record| old_records[*record]).collect();
         let old_table = old_table.with_surroundings(&old_surroundings);
-        let pairs = if ingredients.overlap { join(&old_table, &new_table, fields) } else { Vec::new() };
+        let pairs = if ingredients.overlap { join(&old_table, &new_table, fields, &[]) } else { Vec::new() };
         Self { old, new, old_table, new_table, pairs, moved, moved_with_key, lost }
+    }
+
+    /// Knows more rows by what the mapping makes of them.
+    pub(crate) fn join_by_outputs(&mut self, fields: &[FieldPath], outputs: &[Output]) {
+        for pair in join(&self.old_table, &self.new_table, fields, outputs) {
+            if !self.pairs.iter().any(|known| known.new == pair.new) {
+                self.pairs.push(pair);
+            }
+        }
     }
 
     /// Whether several fields at their places show none of what they showed before, though written in the same way:

@@ -98,6 +98,9 @@ pub(crate) fn settle(mut choices: Vec<Choice>, request: &Request<'_>, table: &Ta
             shared(&best) > shared(choice) && choice.path.literal().is_none() && same_identifiers(&best, choice, table);
         same_field || !(presentation || by_chance || far_less_named || qualified || same_reference)
     });
+    // What takes many steps to be read like the best one shows it in another way, for other readers.
+    let simple = best.conversion.cost() + FAR_FETCHED;
+    choices.retain(|choice| choice.conversion.cost() < simple || rank(choice, request) > best_rank);
     // The same value at several places of one array is one choice only if no array has more than one item.
     let rivals: Vec<Choice> = choices.iter().filter(|choice| differs(choice, &best, table)).cloned().collect();
     if rivals.is_empty() {
@@ -163,6 +166,9 @@ fn not_negated(choices: &mut Vec<Choice>, table: &Table) {
         choice.conversion != Conversion::Not || !all.iter().any(rather)
     });
 }
+
+/// A conversion that costs this much more is no rival.
+const FAR_FETCHED: u32 = 6;
 
 /// Rows in which two flags have to be each other's opposite.
 const FEWEST_FLAGS: usize = 5;

@@ -16,6 +16,8 @@ const DEEPEST: usize = 24;
 const MOST_SELECTED: usize = 600;
 /// A list of values with a fixed length up to this is a tuple, such as a position on a map.
 const LONGEST_TUPLE: usize = 12;
+/// A row that is a list itself has at most this many values.
+const LONGEST_ROW: usize = 60;
 /// A field whose values name the items of an array has no more values than this.
 const MOST_SELECTOR_VALUES: usize = 40;
 
@@ -200,7 +202,7 @@ impl Table {
         let mut filled = instances.iter().filter(|items| !items.is_empty());
         let Some(length) = filled.next().map(|items| items.len()) else { return };
         let tuple = filled.all(|items| items.len() == length)
-            && length <= LONGEST_TUPLE
+            && (length <= LONGEST_TUPLE || path.is_empty() && length <= LONGEST_ROW)
             && instances.iter().all(|items| items.iter().all(|item| !item.is_object()));
         let places: Vec<i64> = if tuple { (0..length as i64).collect() } else { vec![0, -1] };
         for place in places {

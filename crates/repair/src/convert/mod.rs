@@ -1,9 +1,12 @@
 //! Conversions that evidence can support: what they do to a value, and how JSONata says it.
 
+mod duration;
 mod text;
 
 use serde::Serialize;
 use serde_json::Value;
+
+pub use duration::Duration;
 
 use crate::dates::DateForm;
 use crate::value::{as_number, equal, number_text, plain_number};
@@ -36,6 +39,8 @@ pub enum Conversion {
     /// The first letter large, the others small.
     Capital,
     Trim,
+    /// Without quotation marks around.
+    Unquote,
     /// The part at this place between separators; negative places count from the end.
     Part {
         separator: String,
@@ -61,6 +66,8 @@ pub enum Conversion {
         decimals: u32,
         rounded: bool,
     },
+    /// A length of time as seconds.
+    Seconds(Duration),
     /// Values one by one.
     Table(Vec<(Value, Value)>),
     /// As it is, but for these values.
@@ -109,6 +116,7 @@ impl Conversion {
                 let moved = if *over { value / factor } else { value * factor };
                 number(if *rounded { round_to(moved, *decimals) } else { moved })
             }
+            Seconds(form) => number(form.seconds(text?)?),
             Date { from, to } => to.write(from.millis(value)?)?,
             Lower => Value::from(text?.to_lowercase()),
             Upper => Value::from(text?.to_uppercase()),
@@ -118,6 +126,10 @@ impl Conversion {
                 Value::from(first + &letters.as_str().to_lowercase())
             }
             Trim => Value::from(text?.trim()),
+            Unquote => {
+                let text = text?.trim();
+                Value::from(text.strip_prefix('"')?.strip_suffix('"')?.replace("\"\"", "\""))
+            }
             Part { separator, place } => {
                 let parts: Vec<_> = text?.split(separator.as_str()).collect();
                 let at = if *place < 0 { parts.len() as i64 + place } else { *place };
@@ -210,9 +222,18 @@ impl Conversion {
     /// Whether its particulars were taken from the records, so that one of them is no proof.
     pub(crate) fn is_learned(&self) -> bool {
         match self {
-            Same | ToText | ToNumber | Decimal { .. } | Date { .. } | Lower | Upper | Capital | Trim | Count | Sum => {
-                false
-            }
+            Same
+            | ToText
+            | ToNumber
+            | Decimal { .. }
+            | Date { .. }
+            | Lower
+            | Upper
+            | Capital
+            | Trim
+            | Unquote
+            | Count
+            | Sum => false,
             Each(inner) => inner.is_learned(),
             Chain(chain) => chain.iter().any(Conversion::is_learned),
             _ => true,
@@ -234,7 +255,7 @@ impl Conversion {
         match self {
             Same => 0,
             ToText | ToNumber => 1,
-            Lower | Upper | Capital | Trim | Not | Date { .. } | Decimal { .. } => 2,
+            Lower | Upper | Capital | Trim | Unquote | Not | Date { .. } | Decimal { .. } | Seconds(_) => 2,
             Scale { .. } | Unit { .. } | Count | Sum | Join(_) | Split(_) | Is(_) => 3,
             Part { .. } | StripPrefix(_) | StripSuffix(_) | AddPrefix(_) | AddSuffix(_) | Swap { .. } => 4,
             Slice { .. } => 5,
@@ -252,6 +273,7 @@ impl Conversion {
             Is(_) | Not => 1.0,
             Count | Sum => 3.0,
             Scale { .. } | Date { .. } | Decimal { .. } => 4.0,
+            Seconds(_) => 3.0,
             Unit { .. } => 6.0,
             Slice { .. } => 7.0,
             Except(pairs) => pairs.len() as f64 * 4.0,
