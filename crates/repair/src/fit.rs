@@ -266,10 +266,18 @@ fn propose_scales(new: &Value, expected: &Value, pairs: &[Pair<'_>]) -> Vec<Conv
     }
     #[expect(clippy::cast_possible_truncation, reason = "between -9 and 9")]
     let power = power as i32;
-    let scale = Scale { power, decimals, rounded: !exact };
+    // Decimals divided leave dust behind, which the source never showed.
+    let dusty = power < 0 && pairs.iter().any(|(new, _)| read(new).is_some_and(|new| new.fract() != 0.0));
+    let scale = match exact && dusty {
+        true => Scale { power, decimals: DECIMALS_WITHOUT_DUST, rounded: true },
+        false => Scale { power, decimals, rounded: !exact },
+    };
     found.push(if new.is_string() { then(ToNumber, scale) } else { scale });
     found
 }
+
+/// As many decimals as a division by a power of ten leaves right.
+pub(crate) const DECIMALS_WITHOUT_DUST: u32 = 10;
 
 /// Factors between units of time and of bytes, which are no powers of ten.
 const FACTORS: [u32; 12] = [60, 24, 7, 12, 3_600, 1_440, 86_400, 604_800, 60_000, 3_600_000, 1_024, 1_048_576];
@@ -392,6 +400,18 @@ mod tests {
             (json!(["x", "yy", "zz"]), json!("yy")),
             (json!(["x", "y"]), json!(2)),
             (json!(1_709_993_106), json!("2024-03-09T14:05:06Z")),
+            (json!("4\u{202f}368,65"), json!(4368.65)),
+            (json!("EUR 12.50"), json!(12.5)),
+            (json!("12,50 kg"), json!(12.5)),
+            (json!("356.00\r"), json!(356)),
+            (json!("\"Lyon\""), json!("Lyon")),
+            (json!("2024-06-16T10:48:00+02:00"), json!("2024-06-16T10:48:00")),
+            (json!("urn:li:share:62467"), json!("s62467")),
+            (json!("LX1234"), json!("LX")),
+            (json!(5400), json!(90)),
+            (json!(84.2), json!(0.842)),
+            (json!("01:00:05"), json!(3605)),
+            (json!("PT1H5S"), json!(3605)),
         ];
         for (new, expected) in cases {
             let fits = fit(&[(&new, &expected)], true);

@@ -284,6 +284,17 @@ pub(crate) fn other_words(old: &[Option<Value>], new: &[Option<Value>]) -> bool 
     recur && !new_words.is_empty() && !new_words.keys().any(|word| old_words.contains_key(word))
 }
 
+/// Whether text is written in letters of another alphabet.
+pub(crate) fn other_script(old: &[Option<Value>], new: &[Option<Value>]) -> bool {
+    let latin = |values: &[Option<Value>]| {
+        let texts = values.iter().flatten().flat_map(items).filter_map(Value::as_str);
+        let letters: Vec<char> = texts.flat_map(str::chars).filter(|c| c.is_alphabetic()).collect();
+        let latin = letters.iter().filter(|c| u32::from(**c) < 0x250).count();
+        (letters.len() >= 10).then_some(latin * 2 > letters.len())
+    };
+    matches!((latin(old), latin(new)), (Some(before), Some(now)) if before != now)
+}
+
 /// Whether texts are written alike: in letters, digits, large or small.
 pub(crate) fn same_style(old: &[Option<Value>], new: &[Option<Value>]) -> bool {
     let style = |text: &str| {

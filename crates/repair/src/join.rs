@@ -100,16 +100,38 @@ pub(crate) fn join(old: &Table, new: &Table, reads: &[FieldPath], outputs: &[Out
         let (count, weight) = (best.values.min(best.columns.len()), best.weight);
         let second = ranked.get(1).map_or(0.0, |(_, vote)| vote.weight);
         if count >= 2 && weight >= BITS_NEEDED && second < weight * 0.7 {
+            let now: HashSet<String> = keys.keys().cloned().collect();
             let by_identifier = shared_identifier(keys, old_row, &index, &spread, rare_new);
             if !by_identifier && reads_otherwise(reads, (old, old_row), (new, new_row)) {
                 continue;
             }
-            let now: HashSet<String> = keys.keys().cloned().collect();
             let fresh = is_fresh(&each_old[old_row], &now);
             pairs.push(Pair { old: old_row, new: new_row, fresh });
+        } else if second == 0.0 && is_same_key(reads, (old, old_row), (new, new_row)) {
+            let now: HashSet<String> = keys.keys().cloned().collect();
+            pairs.push(Pair { old: old_row, new: new_row, fresh: is_fresh(&each_old[old_row], &now) });
         }
     }
     pairs
+}
+
+/// Bits by which an identifier has to be rarer than chance over all pairs of rows.
+const BITS_OF_KEY: f64 = 9.0;
+
+/// Whether the one identifier that the mapping reads is the same, at the same place, and no other one differs.
+fn is_same_key(reads: &[FieldPath], old: (&Table, usize), new: (&Table, usize)) -> bool {
+    let identifier = |(table, row): (&Table, usize), path: &FieldPath| {
+        let column = table.get(path).filter(|column| tells_rows_apart(column))?;
+        let cell = column.cells[row].as_ref().filter(|cell| !cell.is_array())?;
+        lookup_keys(cell).into_iter().find(|key| is_identifier(key))
+    };
+    let both: Vec<(String, String)> =
+        reads.iter().filter_map(|path| Some((identifier(old, path)?, identifier(new, path)?))).collect();
+    let digits = |key: &str| key.bytes().filter(u8::is_ascii_digit).count() as f64 * 3.3;
+    let chance = ((old.0.rows() * new.0.rows()).max(1) as f64).log2();
+    !both.is_empty()
+        && both.iter().all(|(before, now)| before == now)
+        && both.iter().any(|(key, _)| digits(key) >= chance + BITS_OF_KEY)
 }
 
 /// Whether the rows share a value that looks like an identifier; people, titles and places recur.

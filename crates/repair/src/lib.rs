@@ -48,6 +48,7 @@ mod settle;
 mod shape;
 mod solve;
 mod syntax;
+mod systematic;
 mod table;
 mod value;
 mod verdict;

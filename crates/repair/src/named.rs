@@ -12,6 +12,7 @@ use crate::names::{self, Likeness, likeness, own_name, places_alike, tokens, uni
 use crate::path::FieldPath;
 use crate::pick::Choice;
 use crate::solve::{Resolution, Seen, Solver, parent_keys};
+use crate::systematic;
 use crate::table::Column;
 use crate::value::{equal_options, is_empty};
 
@@ -54,7 +55,7 @@ pub(crate) fn resolve(solver: &Solver<'_>, seen: &[Seen], resolutions: &mut [Opt
             resolutions[atom] = Some(resolution);
         }
     }
-    systematic(solver, resolutions);
+    systematic::believe(solver, resolutions);
 }
 
 fn is_open(resolution: Option<&Resolution>) -> bool {
@@ -423,44 +424,4 @@ fn went_alone(solver: &Solver<'_>, atom: usize, seen: &Seen, chosen: &FieldPath,
     let others = company.iter().filter(|path| ***path != *chosen && path.parent() == parent).count();
     let distinctive = forms::common(&seen.old).is_some_and(forms::Form::is_distinctive);
     alien && !literal && others == 0 && !distinctive
-}
-
-/// The same change of a name at several places is no chance.
-fn systematic(solver: &Solver<'_>, resolutions: &mut [Option<Resolution>]) {
-    let renamed = |index: usize, resolution: &Option<Resolution>| -> Option<(String, String)> {
-        let resolution = resolution.as_ref()?;
-        let choice = resolution.choice.as_ref()?;
-        let old = solver.reading.atoms[index].path.as_ref()?;
-        let (from, to) = (old.last_key().to_owned(), choice.path.last_key().to_owned());
-        let in_place = parent_keys(old) == parent_keys(&choice.path);
-        (from != to && in_place && !choice.path.steps.is_empty()).then_some((from, to))
-    };
-    let all: Vec<Option<(String, String)>> =
-        resolutions.iter().enumerate().map(|(index, resolution)| renamed(index, resolution)).collect();
-    for index in 0..resolutions.len() {
-        let Some(rename) = &all[index] else { continue };
-        let times = all.iter().flatten().filter(|other| *other == rename).count();
-        if let Some(resolution) = &mut resolutions[index]
-            && matches!(resolution.evidence, Evidence::Named)
-            && times >= 2
-            && !units_differ(&rename.0, &rename.1)
-            && steady_forms(solver, index, resolution)
-        {
-            resolution.evidence = Evidence::Systematic { times };
-        }
-    }
-}
-
-fn steady_forms(solver: &Solver<'_>, index: usize, resolution: &Resolution) -> bool {
-    let level = &solver.levels[solver.reading.atoms[index].context];
-    let Some(column) = resolution.choice.as_ref().and_then(|choice| level.new_table.get(&choice.path)) else {
-        return false;
-    };
-    let old: Vec<Option<Value>> = solver.reading.atoms[index]
-        .path
-        .as_ref()
-        .and_then(|path| level.old_table.get(path))
-        .map(|column| column.cells.clone())
-        .unwrap_or_default();
-    forms::same_magnitude(&old, &column.cells) && forms::same_length(&old, &column.cells)
 }

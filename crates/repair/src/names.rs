@@ -221,7 +221,13 @@ fn spoken(path: &FieldPath) -> Vec<Vec<String>> {
     };
     let steps: Vec<Vec<String>> = path.steps.iter().filter_map(said).filter(|words| !words.is_empty()).collect();
     let bare: Vec<Vec<String>> = steps.iter().filter(|words| !is_wrapper(words)).cloned().collect();
-    if bare.is_empty() { steps } else { bare }
+    if !bare.is_empty() {
+        return bare;
+    }
+    // Names that could all be wrappers: one letter behind another name says of what type it is.
+    let typed = |words: &Vec<String>| words.iter().all(|word| word.len() == 1);
+    let names: Vec<Vec<String>> = steps.iter().filter(|words| !typed(words)).cloned().collect();
+    if names.is_empty() { steps } else { names }
 }
 
 fn is_wrapper(words: &[String]) -> bool {
@@ -286,6 +292,10 @@ pub(crate) fn own_name(path: &FieldPath) -> String {
 /// How two places relate by all names on the way: `Account_Name` and `Account.Name` are the same, `labels.job` and
 /// `labels[name = "job"].value` exactly so.
 pub(crate) fn places_alike(a: &FieldPath, b: &FieldPath) -> Likeness {
+    let whole = |path: &FieldPath| path.keys().iter().flat_map(|key| tokens(key)).collect::<String>();
+    if a.steps.iter().chain(&b.steps).all(|step| matches!(step, Step::Key(_))) && whole(a) == whole(b) {
+        return Likeness::Exact;
+    }
     let (a, b) = (spoken(a), spoken(b));
     let (Some(last_a), Some(last_b)) = (a.last(), b.last()) else { return Likeness::None };
     let written = |steps: &[Vec<String>]| steps.iter().map(|words| words.concat()).collect::<Vec<_>>();

@@ -67,10 +67,7 @@ fn referred_by_key<'r>(table: &Table, records: &[&'r Value]) -> Vec<(Vec<Step>, 
             .iter()
             .filter(|column| !column.path.root && !column.path.is_positional() && column.path.last_key() != ROW_KEY);
         for column in plain.take(MOST_REFERENCES * 20) {
-            let cells = column.cells.iter().map(|cell| cell.as_ref().filter(|cell| cell.is_string() || cell.is_i64()));
-            let cells: Vec<Option<String>> = cells
-                .map(|cell| Some(cell?.as_str().map_or_else(|| cell.map(ToString::to_string), |t| Some(t.to_owned()))?))
-                .collect();
+            let cells: Vec<Option<String>> = column.cells.iter().map(|cell| identifier_text(cell.as_ref()?)).collect();
             let items: Vec<Option<&Value>> =
                 cells.iter().zip(&objects).map(|(cell, object)| object.as_ref()?.get(cell.as_ref()?)).collect();
             let filled = cells.iter().flatten().count();
@@ -84,6 +81,14 @@ fn referred_by_key<'r>(table: &Table, records: &[&'r Value]) -> Vec<(Vec<Step>, 
         }
     }
     found
+}
+
+fn identifier_text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => number.as_i64().map(|number| number.to_string()),
+        _ => None,
+    }
 }
 
 type Kind = Option<(Vec<String>, Literal)>;

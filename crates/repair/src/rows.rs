@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::eval::Evaluator;
 use crate::forms;
 use crate::join::{Output, Pair, join, join_within};
-use crate::names::{Likeness, likeness};
+use crate::names::{Likeness, likeness, places_alike};
 use crate::path::{FieldPath, Step};
 use crate::places::{RowPlace, row_places};
 use crate::settings::Ingredients;
@@ -191,7 +191,7 @@ impl Level {
             now.is_some_and(|now| {
                 let words =
                     forms::other_words(&column.cells, &now.cells) && forms::same_style(&column.cells, &now.cells);
-                words || forms::apart(&column.cells, &now.cells)
+                words || forms::apart(&column.cells, &now.cells) || forms::other_script(&column.cells, &now.cells)
             })
         };
         self.pairs.is_empty() && self.old_table.columns.iter().filter(other).count() >= 2
@@ -310,6 +310,23 @@ fn coverage(table: &Table, fields: &[FieldPath]) -> f64 {
         let below = table.columns.iter().any(|column| column.path.steps.starts_with(&field.steps));
         if same || below {
             return 1.0;
+        }
+        // What stands in a wrapper of the row is as good as in the row.
+        let one_object = |key: Option<&Step>| {
+            let inside =
+                table.columns.iter().filter(|column| column.path.steps.len() > 1 && column.path.steps.first() == key);
+            let single = |column: &Column| !column.cells.iter().flatten().any(Value::is_array);
+            inside.clone().any(|column| single(column) && column.cells.iter().any(Option::is_some))
+        };
+        let wrapped = |column: &Column| {
+            !column.path.root
+                && column.path.keys().len() == field.keys().len() + 1
+                && column.path.steps.len() == column.path.keys().len()
+                && places_alike(field, &column.path) == Likeness::Exact
+                && one_object(column.path.steps.first())
+        };
+        if table.columns.iter().any(wrapped) {
+            return 0.95;
         }
         // Deeper in the row counts less; what stands in a list below is of other rows.
         let depth = field.steps.len();

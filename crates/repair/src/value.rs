@@ -81,6 +81,27 @@ pub(crate) fn plain_number(text: &str) -> Option<f64> {
     text.parse().ok().filter(|number: &f64| number.is_finite())
 }
 
+/// A number in the notation of a language, with its currency or unit beside it: `1.234,50 EUR`.
+fn localised_number(text: &str) -> Option<f64> {
+    let digit = |c: char| c.is_ascii_digit();
+    let (first, last) = (text.find(digit)?, text.rfind(digit)?);
+    let (before, after) = (&text[..first], &text[last + 1..]);
+    let mark = |text: &str| text.chars().count() <= 4 && !text.contains(digit);
+    let number = &text[first..=last];
+    let point = number.rfind(['.', ','])?;
+    let decimals = &number[point + 1..];
+    let whole: String = number[..point]
+        .chars()
+        .filter(|c| !matches!(c, '.' | ',' | ' ' | '\'' | '’' | '\u{a0}' | '\u{202f}'))
+        .collect();
+    let plain = !whole.is_empty() && whole.chars().all(digit) && decimals.chars().all(digit) && decimals.len() <= 4;
+    if !plain || !mark(before) || !mark(after) {
+        return None;
+    }
+    let number: f64 = format!("{whole}.{decimals}").parse().ok()?;
+    Some(if before.ends_with('-') { -number } else { number })
+}
+
 /// The forms under which a value is looked up in other records: moments as milliseconds, numbers as numbers, text in
 /// small letters. Nothing for values that say nothing.
 pub(crate) fn lookup_keys(value: &Value) -> Vec<String> {
@@ -102,6 +123,9 @@ pub(crate) fn lookup_keys(value: &Value) -> Vec<String> {
                 keys.push(format!("n{}", number_text(number)));
             } else {
                 keys.push(format!("s{}", text.trim().to_lowercase()));
+                if let Some(number) = localised_number(text) {
+                    keys.push(format!("n{}", number_text(number)));
+                }
             }
         }
         _ => {}

@@ -100,6 +100,62 @@ fn fields_that_became_a_list_of_names_and_values() {
 }
 
 #[test]
+fn columns_side_by_side() {
+    let columns = |rows: &[(String, String, f64)]| {
+        json!({ "id": rows.iter().map(|row| &row.0).collect::<Vec<_>>(), "name": rows.iter().map(|row| &row.1).collect::<Vec<_>>(),
+            "total": rows.iter().map(|row| row.2).collect::<Vec<_>>() })
+    };
+    let mapping = repaired(MAPPING, listed, |rows| json!({ "series": columns(rows) })).expect("a mapping");
+    assert!(mapping.contains("series.($columns := $"), "{mapping}");
+}
+
+#[test]
+fn lists_of_values_under_a_list_of_names() {
+    let table = |rows: &[(String, String, f64)]| {
+        let values: Vec<Value> = rows.iter().map(|(id, name, total)| json!([total, id, name])).collect();
+        json!({ "result": { "columns": [{ "label": "amount" }, { "label": "order" }, { "label": "customer" }], "rows": values } })
+    };
+    let mapping = repaired(MAPPING, listed, table).expect("a mapping");
+    assert!(mapping.contains("\"name\": customer"), "{mapping}");
+}
+
+#[test]
+fn lists_of_values_without_names() {
+    let lists = |rows: &[(String, String, f64)]| {
+        let values: Vec<Value> = rows.iter().map(|(id, name, total)| json!([name, 7, id, total])).collect();
+        json!({ "orders": values })
+    };
+    let mapping = repaired(MAPPING, listed, lists).expect("a mapping");
+    assert!(mapping.contains("\"id\": $[2]"), "{mapping}");
+}
+
+#[test]
+fn what_the_rows_refer_to_by_its_key() {
+    let referring = |rows: &[(String, String, f64)]| {
+        let names: Map<String, Value> =
+            rows.iter().map(|(id, name, _)| (format!("c{}", &id[3..]), json!({ "full": name, "level": 2 }))).collect();
+        let orders: Vec<Value> = rows
+            .iter()
+            .map(|(id, _, total)| json!({ "id": id, "buyer": format!("c{}", &id[3..]), "total": total }))
+            .collect();
+        json!({ "orders": orders, "buyers": names })
+    };
+    let mapping = repaired(MAPPING, listed, referring).expect("a mapping");
+    assert!(mapping.contains("$lookup($$.buyers, $string($row.buyer))"), "{mapping}");
+}
+
+#[test]
+fn every_value_a_list_of_one() {
+    let lists = |rows: &[(String, String, f64)]| {
+        let rows: Vec<Value> =
+            rows.iter().map(|(id, name, total)| json!({ "id": [id], "name": [name], "total": [total] })).collect();
+        json!({ "orders": rows })
+    };
+    let mapping = repaired(MAPPING, listed, lists).expect("a mapping");
+    assert!(mapping.contains("name[0]"), "{mapping}");
+}
+
+#[test]
 fn two_fields_that_changed_places_without_a_word() {
     let swapped = |rows: &[(String, String, f64)]| {
         let rows: Vec<Value> =

@@ -75,6 +75,8 @@ pub enum Conversion {
     /// Whether it is this value.
     Is(Value),
     Not,
+    /// Whether there is something.
+    Present,
     Join(String),
     Split(String),
     Count,
@@ -159,6 +161,7 @@ impl Conversion {
             },
             Is(literal) => Value::from(equal(value, literal)),
             Not => Value::from(!value.as_bool()?),
+            Present => Value::from(true),
             Join(separator) => {
                 let parts: Option<Vec<_>> = items(value).iter().map(Value::as_str).collect();
                 Value::from(parts?.join(separator))
@@ -256,7 +259,7 @@ impl Conversion {
             Same => 0,
             ToText | ToNumber => 1,
             Lower | Upper | Capital | Trim | Unquote | Not | Date { .. } | Decimal { .. } | Seconds(_) => 2,
-            Scale { .. } | Unit { .. } | Count | Sum | Join(_) | Split(_) | Is(_) => 3,
+            Scale { .. } | Unit { .. } | Present | Count | Sum | Join(_) | Split(_) | Is(_) => 3,
             Part { .. } | StripPrefix(_) | StripSuffix(_) | AddPrefix(_) | AddSuffix(_) | Swap { .. } => 4,
             Slice { .. } => 5,
             FirstOfLength(_) => 6,
@@ -271,6 +274,7 @@ impl Conversion {
     pub(crate) fn learned_bits(&self) -> f64 {
         match self {
             Is(_) | Not => 1.0,
+            Present => 2.0,
             Count | Sum => 3.0,
             Scale { .. } | Date { .. } | Decimal { .. } => 4.0,
             Seconds(_) => 3.0,

@@ -78,6 +78,7 @@ impl Conversion {
             }
             Is(literal) => format!("{x} = {literal}"),
             Not => format!("$not({x})"),
+            Present => format!("({x} ? true : false)"),
             Join(separator) if separator.is_empty() => format!("$join({x})"),
             Join(separator) => format!("$join({x}, {})", literal(separator)),
             Split(separator) => format!("$split({x}, {})", literal(separator)),
@@ -125,6 +126,7 @@ impl Conversion {
             Except(pairs) => format!("as it is but for {} values", pairs.len()),
             Is(literal) => format!("whether it is {literal}"),
             Not => "negated".to_owned(),
+            Present => "whether it is there".to_owned(),
             Join(separator) => format!("joined with \"{separator}\""),
             Split(separator) => format!("split at \"{separator}\""),
             Count => "number of items".to_owned(),

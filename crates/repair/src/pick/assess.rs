@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{Choice, Rarity, Request, Support};
 use crate::convert::Conversion;
-use crate::fit::fit;
+use crate::fit::{DECIMALS_WITHOUT_DUST, fit};
 use crate::table::Column;
 use crate::value::{equal, is_empty};
 
@@ -33,16 +33,18 @@ impl<'a> Shown<'a> {
                 (false, true) => shown.nothing.push(cell?),
                 (true, false) => {
                     let value = (*expected)?;
-                    // Only what itself says nothing may stand for nothing.
+                    // Only what itself says nothing may stand for nothing; in examples it may be any one word.
                     let says_nothing = value == &Value::Bool(false) || value.as_f64() == Some(0.0);
-                    if !says_nothing || shown.default.is_some_and(|default| !equal(default, value)) {
+                    let word = request.before.is_none() && value.is_string();
+                    if !(says_nothing || word) || shown.default.is_some_and(|default| !equal(default, value)) {
                         return None;
                     }
                     shown.default = Some(value);
                 }
             }
         }
-        Some(shown)
+        let spoken = |word: &Value| shown.pairs.iter().any(|(_, known)| equal(known, word));
+        shown.default.is_none_or(|word| !word.is_string() || !spoken(word)).then_some(shown)
     }
 
     fn is_same(&self) -> bool {
@@ -109,11 +111,14 @@ pub(super) fn assess(column: &Column, request: &Request<'_>) -> Vec<Choice> {
     let recoded = |fit: &Conversion| {
         matches!(fit, Conversion::Table(_) | Conversion::Except(_) | Conversion::Is(_) | Conversion::Not)
     };
+    if let Some(choice) = presence(&shown, column, request) {
+        return vec![choice];
+    }
     let fits = match request.lens.is_some_and(|lens| shown.is_same_through(lens)) {
         true => vec![Conversion::Same],
         false => fit(&shown.pairs, request.ingredients.conversions),
     };
-    let fits = fits.into_iter();
+    let fits = fits.into_iter().map(|fit| without_dust(fit, column));
     let fits = fits.filter(|fit| !(request.stale && recoded(fit)));
     let mut fits = fits.filter(|fit| may_find_nothing(fit) && is_complete(fit, sentinel, column, request));
     let Some(first) = fits.next() else { return Vec::new() };
@@ -127,6 +132,37 @@ pub(super) fn assess(column: &Column, request: &Request<'_>) -> Vec<Choice> {
         Some(Choice { default, sentinel, support, ..Choice::plain(column.path.clone(), conversion) })
     };
     [Some(first), rival].into_iter().flatten().filter_map(choice).collect()
+}
+
+/// A flag that is up where the field is filled, such as the moment of a payment.
+fn presence(shown: &Shown<'_>, column: &Column, request: &Request<'_>) -> Option<Choice> {
+    let up = !shown.pairs.is_empty() && shown.pairs.iter().all(|(_, known)| **known == Value::Bool(true));
+    let down = shown.default == Some(&Value::Bool(false)) && shown.nothing.is_empty();
+    let flag = shown.pairs.iter().any(|(new, _)| new.is_boolean());
+    if !up || !down || flag || request.stale || !request.ingredients.conversions {
+        return None;
+    }
+    let support =
+        support(&shown.pairs, request.known.len() - shown.pairs.len(), true, &Conversion::Present, request.rarity)?;
+    Some(Choice { support, ..Choice::plain(column.path.clone(), Conversion::Present) })
+}
+
+/// A division that was exact on known rows leaves no dust on others that have decimals.
+fn without_dust(conversion: Conversion, column: &Column) -> Conversion {
+    let decimal = |cell: &Value| match cell {
+        Value::Number(number) => number.as_f64().is_some_and(|number| number.fract() != 0.0),
+        Value::String(text) => text.contains('.'),
+        _ => false,
+    };
+    match conversion {
+        Conversion::Scale { power, rounded: false, .. } if power < 0 && column.cells.iter().flatten().any(decimal) => {
+            Conversion::Scale { power, decimals: DECIMALS_WITHOUT_DUST, rounded: true }
+        }
+        Conversion::Chain(chain) => {
+            Conversion::Chain(chain.into_iter().map(|conversion| without_dust(conversion, column)).collect())
+        }
+        other => other,
+    }
 }
 
 /// Two readings of a moment may agree on known rows and part in another season or zone.

@@ -54,6 +54,9 @@ impl Choice {
             return format!("({} = {sentinel} ? null : {inner})", self.path.render(prefix));
         }
         let x = self.path.render(prefix);
+        if self.conversion == Conversion::Present {
+            return self.conversion.render(&x);
+        }
         let text = match &self.with {
             Some(With::Then(rest)) => rest.iter().fold(x.clone(), |text, (between, other)| {
                 let between =

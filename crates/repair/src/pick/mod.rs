@@ -125,7 +125,11 @@ pub(crate) fn pick(request: &Request<'_>, table: &Table) -> Pick {
         // A field of the very name may have been recoded; another one needs more than chance to be it.
         // A table can be made of a field of any form.
         let more = (1.0 + any as f64).log2() - chance;
-        let needed = if matches!(choice.conversion, Conversion::Table(_)) && !named { needed + more } else { needed };
+        let needed = if matches!(choice.conversion, Conversion::Table(_) | Conversion::Present) && !named {
+            needed + more
+        } else {
+            needed
+        };
         let needed = if request.stale { needed + 6.0 } else { needed };
         let needed = if has_namesake(choice, request, table) { needed.max(20.0) } else { needed };
         let rests_on_one = choice.support.values < 2 && choice.support.bits < 12.0;

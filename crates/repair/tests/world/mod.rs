@@ -1,5 +1,8 @@
 //! Random sources, random mappings of them, random drifts; what is right is known, because it is made from the entities.
 
+mod drift;
+
+use drift::drift;
 use prunella_repair::{Case, Sample};
 use serde_json::{Map, Value, json};
 
@@ -143,6 +146,14 @@ pub(crate) struct Field {
     pub(crate) output: Option<String>,
 }
 
+impl Field {
+    /// Where a part of the value stands: beside the others, under a name of its own.
+    fn half(&self, name: &str) -> Vec<String> {
+        let parent = self.path.split_last().map_or(&[][..], |(_, parent)| parent);
+        parent.iter().cloned().chain([name.to_owned()]).collect()
+    }
+}
+
 #[derive(Debug, Clone)]
 pub(crate) struct Source {
     pub(crate) fields: Vec<Field>,
@@ -176,8 +187,13 @@ impl Source {
             let output = (index < 3 || random.chance(70)).then(|| format!("out{index}"));
             fields.push(Field { kind, path, form: Form::Plain, optional, output });
         }
+        let person = fields.iter_mut().find(|field| field.kind == Kind::Person && !field.optional);
+        if let Some(person) = person.filter(|_| random.chance(40)) {
+            person.form = Form::Halves;
+        }
         let list = random.chance(30).then(|| (*random.pick(&["items", "orders", "rows"])).to_owned());
-        Self { fields, envelope: Vec::new(), list }
+        let envelope = random.chance(25).then(|| (*random.pick(&["data", "body"])).to_owned());
+        Self { fields, envelope: envelope.into_iter().collect(), list }
     }
 
     pub(crate) fn entity(&self, random: &mut Random) -> Entity {
@@ -243,7 +259,11 @@ impl Source {
         let leaf = |field: &Field| {
             let name = field.output.as_ref()?;
             let path = field.path.join(".");
+            let halves = |name: &str| field.half(name).join(".");
             let text = match (field.kind, field.optional) {
+                _ if field.form == Form::Halves => {
+                    format!("{} & \" \" & {}", halves("first_name"), halves("last_name"))
+                }
                 (Kind::Tags, _) => format!("[{path}]"),
                 (_, true) => format!("$exists({path}) ? {path} : null"),
                 _ => path,
@@ -251,9 +271,10 @@ impl Source {
             Some(format!("  \"{name}\": {text}"))
         };
         let object = format!("{{\n{}\n}}", self.fields.iter().filter_map(leaf).collect::<Vec<_>>().join(",\n"));
+        let around: String = self.envelope.iter().map(|key| format!("{key}.")).collect();
         match &self.list {
-            None => object,
-            Some(list) => format!("[{list}.{object}]"),
+            None => format!("{around}{object}"),
+            Some(list) => format!("[{around}{list}.{object}]"),
         }
     }
 
@@ -317,100 +338,11 @@ fn written(field: &Field, value: &Value) -> Vec<(Vec<String>, Value)> {
         Form::Prefixed => json!(format!("ord_{}", value.as_str().unwrap_or_default())),
         Form::Halves => {
             let (first, last) = value.as_str().unwrap_or_default().split_once(' ').unwrap_or_default();
-            let mut parent = path.clone();
-            parent.pop();
-            let with = |name: &str| parent.iter().cloned().chain([name.to_owned()]).collect::<Vec<_>>();
-            return vec![(with("first_name"), json!(first)), (with("last_name"), json!(last))];
+            return vec![(field.half("first_name"), json!(first)), (field.half("last_name"), json!(last))];
         }
         Form::Listed => json!([{ "value": value, "primary": true }]),
     };
     vec![(path, new)]
-}
-
-/// Changes the source in one way; gives its name, or nothing if there was nothing to change.
-pub(crate) fn drift(source: &mut Source, random: &mut Random) -> Option<&'static str> {
-    let read: Vec<usize> = (0..source.fields.len()).filter(|index| source.fields[*index].output.is_some()).collect();
-    let index = *random.pick(&read);
-    let taken: Vec<String> = source.fields.iter().filter_map(|field| field.path.last().cloned()).collect();
-    let field = &mut source.fields[index];
-    let plain = field.form == Form::Plain;
-    Some(match random.below(10) {
-        0 => {
-            let name = (*random.pick(names_of(field.kind))).to_owned();
-            let name = if taken.contains(&name) { format!("fld{:06x}", random.below(1 << 24)) } else { name };
-            *field.path.last_mut()? = name;
-            "rename"
-        }
-        1 => {
-            for field in &mut source.fields {
-                if let Some(last) = field.path.last_mut() {
-                    *last = camel(last);
-                }
-            }
-            "camel case"
-        }
-        2 => {
-            let name = field.path.last()?.clone();
-            let group = if field.path.len() > 1 { None } else { Some("attributes".to_owned()) };
-            field.path = group.into_iter().chain([name]).collect();
-            "move"
-        }
-        3 => {
-            source.envelope.push((*random.pick(&["data", "result", "response"])).to_owned());
-            "wrap"
-        }
-        4 => {
-            let list = source.list.as_mut()?;
-            "entries".clone_into(list);
-            "rename list"
-        }
-        5 if plain => {
-            field.form = match field.kind {
-                Kind::Price | Kind::Count => Form::Text,
-                Kind::Id => Form::Prefixed,
-                Kind::City => Form::Upper,
-                Kind::Flag => Form::Yes,
-                _ => return None,
-            };
-            if field.form == Form::Upper {
-                // Capital letters cannot be undone without a list of names.
-                field.form = Form::Listed;
-            }
-            "cast"
-        }
-        6 if plain => {
-            field.form = match field.kind {
-                Kind::Price => Form::Cents,
-                Kind::Moment => Form::Epoch,
-                Kind::Day => Form::Dotted,
-                _ => return None,
-            };
-            "unit"
-        }
-        7 if plain && field.kind == Kind::Status => {
-            field.form = Form::Code;
-            "recode"
-        }
-        8 if plain && field.kind == Kind::Person => {
-            field.form = Form::Halves;
-            "split"
-        }
-        9 if plain && matches!(field.kind, Kind::Email | Kind::City) => {
-            field.form = Form::Listed;
-            "list"
-        }
-        _ => return None,
-    })
-}
-
-fn camel(name: &str) -> String {
-    let mut parts = name.split('_');
-    let first = parts.next().unwrap_or_default().to_owned();
-    parts.fold(first, |name, part| {
-        let mut chars = part.chars();
-        let head: String = chars.next().into_iter().flat_map(char::to_uppercase).collect();
-        name + &head + chars.as_str()
-    })
 }
 
 /// A case with its truth: records the repairer never saw, and what is right for them.
