@@ -14,6 +14,7 @@
 //! 6. Work is bounded in rows and fields; what is beyond the bounds is no candidate, but every record is proven on.
 
 mod assign;
+mod candidate;
 mod case;
 mod combine;
 mod convert;
@@ -21,12 +22,14 @@ mod dates;
 mod error;
 mod eval;
 mod evidence;
+mod examples;
 mod files;
 mod fit;
 mod forms;
 mod guard;
 mod infer;
 mod join;
+mod known;
 mod named;
 mod names;
 mod outage;
@@ -50,11 +53,13 @@ mod table;
 mod value;
 mod verdict;
 
+pub use candidate::{prove, prove_all};
 pub use case::{Case, Sample};
 pub use convert::Conversion;
 pub use dates::DateForm;
 pub use error::RepairError;
 pub use evidence::{Evidence, FieldChange, Repair, Story, Trial, Verdict};
+pub use examples::with_examples;
 pub use files::{CaseFiles, case_directories};
 pub use guard::{Jump, JumpKind, jumps};
 pub use outage::{Outage, Usual, recognise};
@@ -63,3 +68,4 @@ pub use profile::{FieldProfile, OutputProfile};
 pub use repair::repair;
 pub use report::{difference as lines_that_differ, report};
 pub use settings::{Ingredients, Settings};
+pub use value::equal as same;
