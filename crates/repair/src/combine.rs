@@ -207,6 +207,8 @@ fn joined_items(request: &Request<'_>, table: &Table) -> Vec<Choice> {
                 codes: &[],
                 rarity: &Rarity::of(&parts),
                 lens: None,
+                outputs: None,
+                home: None,
                 selector: None,
                 ..*request
             };

@@ -13,8 +13,10 @@ pub(crate) struct Evaluator {
     limits: Limits,
 }
 
-/// Stands for the whole record in texts that are evaluated for a row.
-const ROOT: &str = "prunella_record";
+/// Stands for the whole record in texts that are evaluated for a row. Names that begin with `prunella_` are the engine's.
+const ROOT: &str = "whole_record_of_the_row";
+/// Stands for a value that a text is tried with.
+pub(crate) const VALUE: &str = "value_that_is_tried";
 
 impl Evaluator {
     pub(crate) fn new(limits: Limits) -> Self {
@@ -33,11 +35,29 @@ impl Evaluator {
 
     /// A part of a mapping for a row of a record; `None` for no value, an error for what cannot be evaluated.
     pub(crate) fn part(&self, prelude: &str, text: &str, row: &Value, record: &Value) -> Result<Option<Value>, ()> {
+        self.part_with(prelude, text, row, record, None)
+    }
+
+    /// The same, where [`VALUE`] in the text is a value.
+    pub(crate) fn part_with(
+        &self,
+        prelude: &str,
+        text: &str,
+        row: &Value,
+        record: &Value,
+        value: Option<&Value>,
+    ) -> Result<Option<Value>, ()> {
         let text = if prelude.is_empty() { text.to_owned() } else { format!("({prelude}{text})") };
         let around = text.contains("$$");
         let text = if around { text.replace("$$", &format!("${ROOT}")) } else { text };
         let expression = self.expression(&text).ok_or(())?;
-        let bindings = if around { Bindings::new().with(ROOT, record.clone()) } else { Bindings::new() };
+        let mut bindings = Bindings::new();
+        if around {
+            bindings = bindings.with(ROOT, record.clone());
+        }
+        if let Some(value) = value {
+            bindings = bindings.with(VALUE, value.clone());
+        }
         expression.evaluate(row, &bindings, Moment::new(0, 0), &self.limits).map_err(|_| ())
     }
 

@@ -17,6 +17,8 @@ pub enum Evidence {
     Vocabulary { shared: usize },
     /// The same name, in other spelling or at another place, and no other field has it.
     SameName,
+    /// The only field of identifiers that are written so, under the name with that of the entity.
+    SamePattern,
     /// Several fields were renamed in the same way.
     Systematic { times: usize },
     /// Names alone speak for it.
@@ -45,6 +47,7 @@ impl Evidence {
                 | Self::Recast { .. }
                 | Self::Vocabulary { .. }
                 | Self::SameName
+                | Self::SamePattern
                 | Self::Systematic { .. }
         )
     }
@@ -56,7 +59,7 @@ impl Evidence {
             Self::Kept { confirmed } if *confirmed > 0 => 1.0,
             Self::Kept { .. } => 0.95,
             Self::Recast { .. } | Self::Vocabulary { .. } => 0.9,
-            Self::Systematic { .. } | Self::SameName => 0.85,
+            Self::Systematic { .. } | Self::SameName | Self::SamePattern => 0.85,
             Self::Named | Self::Quiet | Self::Proposed => 0.5,
             Self::Tied { .. } | Self::Opaque => 0.3,
             Self::Refuted { .. } | Self::Gone => 0.0,
@@ -74,6 +77,7 @@ impl Evidence {
             Self::Recast { conversion } => format!("same place, other form: {conversion}"),
             Self::Vocabulary { shared } => format!("the same {shared} recurring values, in no other field"),
             Self::SameName => "the only field of that name, with values as before".to_owned(),
+            Self::SamePattern => "the only field of identifiers of that form, under a like name".to_owned(),
             Self::Systematic { times } => format!("renamed in the same way at {times} places"),
             Self::Named => "only the name speaks for it".to_owned(),
             Self::Proposed => "nothing but the proposal speaks for it".to_owned(),

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::convert::Conversion::{self, *};
-use crate::convert::items;
+use crate::convert::{Duration, items};
 use crate::dates::DateForm;
 use crate::value::{as_number, equal, number_text, plain_number};
 
@@ -26,7 +26,7 @@ const NOTATIONS: [(char, char); 10] = [
 
 /// Conversions that turn the left of every pair into the right, cheapest first.
 pub(crate) fn fit(pairs: &[Pair<'_>], conversions: bool) -> Vec<Conversion> {
-    let Some(&(first, expected)) = pairs.first() else { return Vec::new() };
+    let Some((first, expected)) = pairs.first() else { return Vec::new() };
     if pairs.iter().all(|(new, expected)| equal(new, expected)) {
         return vec![Same];
     }
@@ -37,6 +37,11 @@ pub(crate) fn fit(pairs: &[Pair<'_>], conversions: bool) -> Vec<Conversion> {
         return fit_lists(pairs);
     }
     let mut proposed = propose(first, expected);
+    // The longest text shows marks that shorter ones lack, such as those of thousands.
+    let length = |value: &Value| value.as_str().map_or(0, str::len);
+    if let Some((new, expected)) = pairs.iter().max_by_key(|(new, _)| length(new)) {
+        proposed.extend(propose(new, expected));
+    }
     if matches!(first, Value::Number(_) | Value::String(_)) && expected.is_number() {
         // The first pair may hold a zero, which every scale maps to itself.
         for (new, expected) in pairs {
@@ -75,54 +80,157 @@ fn propose(new: &Value, expected: &Value) -> Vec<Conversion> {
                 proposed.push(AddPrefix(prefix.to_owned()));
             }
         }
-        (Value::String(text), Value::Number(_)) => {
-            proposed.push(ToNumber);
-            for (thousands, point) in NOTATIONS {
-                proposed.push(Decimal { thousands, point, to_number: true });
-            }
-            let digits = text.trim_start_matches(|c: char| !c.is_ascii_digit());
-            if digits.len() < text.len() && plain_number(digits).is_some() {
-                proposed.push(Chain(vec![StripPrefix(text[..text.len() - digits.len()].to_owned()), ToNumber]));
-            }
-            for (part, value) in parts(text) {
-                if plain_number(value).is_some() {
-                    proposed.push(Chain(vec![part, ToNumber]));
-                }
-            }
+        (Value::String(text), Value::Number(number)) => {
+            proposed.extend(lengths_of_time(text, number.as_f64().unwrap_or_default()));
+            proposed.extend(numbers_in(text));
         }
         (Value::Bool(_), Value::Bool(_)) => proposed.push(Not),
-        (Value::String(text), Value::String(meant)) => {
-            proposed.extend([Lower, Upper, Capital, Trim]);
-            for (thousands, point) in NOTATIONS {
-                proposed.push(Decimal { thousands, point, to_number: false });
-            }
-            if let Some(prefix) = text.strip_suffix(meant.as_str()) {
-                proposed.push(StripPrefix(prefix.to_owned()));
-            }
-            if let Some(prefix) = meant.strip_suffix(text.as_str()) {
-                proposed.push(AddPrefix(prefix.to_owned()));
-            }
-            if let Some(suffix) = meant.strip_prefix(text.as_str()) {
-                proposed.push(AddSuffix(suffix.to_owned()));
-            }
-            proposed.extend(parts(text).into_iter().filter(|(_, part)| part == meant).map(|(part, _)| part));
-            if text.chars().count() == meant.chars().count() {
-                let differing = text.chars().zip(meant.chars()).find(|(a, b)| a != b);
-                if let Some((from, to)) = differing {
-                    proposed.push(Swap { from, to });
-                    proposed.push(Chain(vec![Lower, Swap { from, to }]));
-                    proposed.push(Chain(vec![Upper, Swap { from, to }]));
-                }
-            }
-        }
+        (Value::String(text), Value::String(meant)) => proposed.extend(texts_of(text, meant)),
         _ => {}
     }
     proposed
 }
 
+fn then(first: Conversion, second: Conversion) -> Conversion {
+    match (first, second) {
+        (Same, second) => second,
+        (first, Same) => first,
+        (Chain(mut chain), second) => {
+            chain.push(second);
+            Chain(chain)
+        }
+        (first, second) => Chain(vec![first, second]),
+    }
+}
+
+/// Ways to read a number out of text: all of it, or the part that is written in digits.
+fn numbers_in(text: &str) -> Vec<Conversion> {
+    let mut pieces = vec![(Same, text.to_owned())];
+    pieces.extend([Trim, Unquote].into_iter().filter_map(|bare| {
+        let inner = bare.apply(&Value::from(text))?;
+        let inner = inner.as_str().filter(|inner| *inner != text)?.to_owned();
+        Some((bare, inner))
+    }));
+    pieces.extend(parts(text).into_iter().map(|(part, value)| (part, value.to_owned())));
+    let mut found = Vec::new();
+    for (piece, value) in pieces {
+        let (before, number, after) = around_digits(&value);
+        let mut piece = piece;
+        if before.chars().count() > LONGEST_MARK || after.chars().count() > LONGEST_MARK {
+            continue;
+        }
+        if !before.is_empty() {
+            piece = then(piece, StripPrefix(before.to_owned()));
+        }
+        if !after.is_empty() {
+            piece = then(piece, StripSuffix(after.to_owned()));
+        }
+        if plain_number(number).is_some() {
+            found.push(then(piece.clone(), ToNumber));
+        }
+        for (thousands, point) in NOTATIONS {
+            let decimal = Decimal { thousands, point, to_number: true };
+            if decimal.apply(&Value::from(number)).is_some() {
+                found.push(then(piece.clone(), decimal));
+            }
+        }
+    }
+    found
+}
+
+fn lengths_of_time(text: &str, meant: f64) -> Vec<Conversion> {
+    let mut found = Vec::new();
+    for form in Duration::ALL {
+        let Some(seconds) = form.seconds(text) else { continue };
+        found.push(Seconds(form));
+        found.extend([60, 3_600].map(|factor| {
+            let unit = |rounded| Unit { factor, over: true, decimals: 0, rounded };
+            then(Seconds(form), unit((seconds / f64::from(factor)).fract() != 0.0 && meant.fract() == 0.0))
+        }));
+        found.push(then(Seconds(form), Scale { power: 3, decimals: 0, rounded: false }));
+    }
+    found
+}
+
+/// What stands around a number, such as its unit or its currency, is at most this long.
+const LONGEST_MARK: usize = 12;
+
+/// The text before the first digit, to the last one, and behind it.
+fn around_digits(text: &str) -> (&str, &str, &str) {
+    let digit = |c: char| c.is_ascii_digit();
+    let (Some(first), Some(last)) = (text.find(digit), text.rfind(digit)) else { return ("", text, "") };
+    let start = if text[..first].ends_with('-') { first - 1 } else { first };
+    (&text[..start], &text[start..=last], &text[last + 1..])
+}
+
+/// Ways to make one text of another: its parts, what stands around it, its case, single characters.
+fn texts_of(text: &str, meant: &str) -> Vec<Conversion> {
+    let mut found = vec![Lower, Upper, Capital, Trim, Unquote];
+    found.extend(NOTATIONS.map(|(thousands, point)| Decimal { thousands, point, to_number: false }));
+    if let Some(prefix) = text.strip_suffix(meant) {
+        found.push(StripPrefix(prefix.to_owned()));
+    }
+    if let Some(suffix) = text.strip_prefix(meant) {
+        found.push(StripSuffix(suffix.to_owned()));
+    }
+    if let Some(suffix) = meant.strip_prefix(text) {
+        found.push(AddSuffix(suffix.to_owned()));
+    }
+    let mut pieces = vec![(Same, text)];
+    if text.trim() != text {
+        pieces.push((Trim, text.trim()));
+    }
+    pieces.extend(parts(text));
+    for (piece, value) in pieces {
+        if value == meant {
+            found.push(piece);
+            continue;
+        }
+        let same_letters = value.to_lowercase() == meant.to_lowercase();
+        if same_letters && piece != Same {
+            found.extend([Lower, Upper, Capital].map(|case| then(piece.clone(), case)));
+        }
+        if let Some(prefix) = meant.strip_suffix(value).filter(|_| value.len() >= SHORTEST_REST) {
+            found.push(then(piece.clone(), AddPrefix(prefix.to_owned())));
+        }
+        found.extend(swaps(value, meant).into_iter().map(|swap| then(piece.clone(), swap)));
+    }
+    found.extend(slices(text, meant));
+    found
+}
+
+/// What stays of an identifier when what stands before it changes is at least this long.
+const SHORTEST_REST: usize = 3;
+
+fn swaps(text: &str, meant: &str) -> Vec<Conversion> {
+    if text.chars().count() != meant.chars().count() {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    for case in [Same, Lower, Upper] {
+        let cased = case.apply(&Value::from(text));
+        let Some(cased) = cased.as_ref().and_then(Value::as_str) else { continue };
+        if let Some((from, to)) = cased.chars().zip(meant.chars()).find(|(a, b)| a != b) {
+            found.push(then(case, Swap { from, to }));
+        }
+    }
+    found
+}
+
+/// Characters at a fixed place, such as the day of a moment.
+fn slices(text: &str, meant: &str) -> Vec<Conversion> {
+    let Some(at) = text.find(meant).filter(|_| !meant.is_empty() && text != meant) else { return Vec::new() };
+    let start = text[..at].chars().count();
+    let mut found = vec![Slice { start, length: Some(meant.chars().count()) }];
+    if at + meant.len() == text.len() {
+        found.push(Slice { start, length: None });
+    }
+    found
+}
+
 fn parts(text: &str) -> Vec<(Conversion, &str)> {
     let mut found = Vec::new();
-    for separator in ["/", ":", "-", "_", ".", "#", " ", "|", "@", ", ", ","] {
+    for separator in ["/", ":", "-", "_", ".", "#", " ", "|", "@", ", ", ",", ";", "=", "~"] {
         let parts: Vec<_> = text.split(separator).collect();
         if !(2..=12).contains(&parts.len()) {
             continue;
@@ -141,6 +249,11 @@ fn propose_scales(new: &Value, expected: &Value, pairs: &[Pair<'_>]) -> Vec<Conv
     if from == 0.0 || to == 0.0 {
         return Vec::new();
     }
+    let units = FACTORS.iter().flat_map(|factor| [true, false].map(|over| (*factor, over)));
+    let mut found: Vec<Conversion> = units.filter_map(|(factor, over)| unit(from, to, factor, over, pairs)).collect();
+    if new.is_string() {
+        found = found.into_iter().map(|unit| then(ToNumber, unit)).collect();
+    }
     let power = (to / from).log10().round();
     let decimals = pairs.iter().filter_map(|(_, to)| as_number(to)).map(decimals).max().unwrap_or(0);
     let moved = from * 10f64.powf(power);
@@ -149,12 +262,24 @@ fn propose_scales(new: &Value, expected: &Value, pairs: &[Pair<'_>]) -> Vec<Conv
     // A rounded number has to keep enough digits to be told from chance.
     let tells = to.abs() * 10f64.powi(decimals.cast_signed()) >= 10.0;
     if power.abs() > 9.0 || exact && power == 0.0 || !(exact || rounds_to && tells) {
-        return Vec::new();
+        return found;
     }
     #[expect(clippy::cast_possible_truncation, reason = "between -9 and 9")]
     let power = power as i32;
     let scale = Scale { power, decimals, rounded: !exact };
-    vec![if new.is_string() { Chain(vec![ToNumber, scale]) } else { scale }]
+    found.push(if new.is_string() { then(ToNumber, scale) } else { scale });
+    found
+}
+
+/// Factors between units of time and of bytes, which are no powers of ten.
+const FACTORS: [u32; 12] = [60, 24, 7, 12, 3_600, 1_440, 86_400, 604_800, 60_000, 3_600_000, 1_024, 1_048_576];
+
+fn unit(from: f64, to: f64, factor: u32, over: bool, pairs: &[Pair<'_>]) -> Option<Conversion> {
+    let decimals = pairs.iter().filter_map(|(_, to)| as_number(to)).map(decimals).max().unwrap_or(0);
+    let moved = if over { from / f64::from(factor) } else { from * f64::from(factor) };
+    let exact = (moved / to - 1.0).abs() <= 1e-9;
+    let rounds_to = (moved - to).abs() <= 0.5 * 10f64.powi(-decimals.cast_signed()) + 1e-9;
+    (exact || rounds_to).then_some(Unit { factor, over, decimals, rounded: !exact })
 }
 
 /// A table of values, if each new value always means the same.
@@ -174,10 +299,14 @@ fn fit_table(pairs: &[Pair<'_>]) -> Vec<Conversion> {
     // The same words in another order may be states that went on; that takes more to tell.
     let words_of_old = table.iter().all(|(from, _)| table.iter().any(|(_, to)| equal(from, to)));
     let needed = if words_of_old { table.len().saturating_sub(1) } else { 2 };
-    if table.len() > 40 || table.len() > 2 && repeated < needed {
-        return Vec::new();
-    }
     let mut fits = Vec::new();
+    let (kept, changed): (Vec<_>, Vec<_>) = table.iter().partition(|(from, to)| equal(from, to));
+    if kept.len() >= 2 && !words_of_old && kept.len() > changed.len() {
+        fits.push(Except(changed.into_iter().cloned().collect()));
+    }
+    if table.len() > 40 || table.len() > 2 && repeated < needed {
+        return fits;
+    }
     let yes: Vec<_> = table.iter().filter(|(_, to)| to == &Value::Bool(true)).collect();
     let no = table.iter().filter(|(_, to)| to == &Value::Bool(false)).count();
     if yes.len() == 1 && no >= 1 && yes.len() + no == table.len() && !yes[0].0.is_boolean() {

@@ -1,6 +1,6 @@
 //! The form of a field's values, and the conversion that two forms tell without any known entity.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -58,8 +58,13 @@ pub(crate) fn common<'a>(values: impl IntoIterator<Item = &'a Option<Value>>) ->
             }
         }
     }
-    let (form, count) = counts.into_iter().max_by_key(|(_, count)| *count)?;
-    (count * 10 >= total * 9).then_some(form)
+    let (form, count) = counts.iter().max_by_key(|(_, count)| **count)?;
+    if count * 10 >= total * 9 {
+        return Some(*form);
+    }
+    // Codes such as 3, 12 and 7b are text.
+    let texts = counts.get(&Form::Text).unwrap_or(&0) + counts.get(&Form::NumberText).unwrap_or(&0);
+    (texts * 10 >= total * 9).then_some(Form::Text)
 }
 
 pub(crate) fn is_list(values: &[Option<Value>]) -> bool {
@@ -87,13 +92,33 @@ pub(crate) fn recast(old: &[Option<Value>], new: &[Option<Value>]) -> Option<Con
             return Some(Conversion::Same);
         }
         let certain = from.has_zone() && to.has_zone() && (from.has_time() || !to.has_time());
-        let clear = !matches!(from, DateForm::Compact | DateForm::Ticks);
+        let clear = !from.may_be_chance();
         return (certain && clear && from.conversion(to, "x").is_some()).then_some(Conversion::Date { from, to });
     }
     let each = |conversion: Conversion| {
         let each = is_list(new) && conversion != Conversion::Same;
         if each { Conversion::Each(Box::new(conversion)) } else { conversion }
     };
+    let quoted = |values: &[Option<Value>]| {
+        let mut texts = values
+            .iter()
+            .flatten()
+            .flat_map(items)
+            .filter_map(Value::as_str)
+            .filter(|text| !text.is_empty())
+            .peekable();
+        texts.peek().is_some() && texts.all(|text| Conversion::Unquote.apply(&Value::from(text)).is_some())
+    };
+    if quoted(new) && !quoted(old) {
+        let bare: Vec<Option<Value>> =
+            new.iter().map(|cell| cell.as_ref().and_then(|cell| Conversion::Unquote.apply(cell))).collect();
+        let inner = recast(old, &bare)?;
+        return Some(if inner == Conversion::Same {
+            Conversion::Unquote
+        } else {
+            Conversion::Chain(vec![Conversion::Unquote, inner])
+        });
+    }
     if affix(old) != affix(new) {
         return None;
     }
@@ -141,6 +166,22 @@ pub(crate) fn same_magnitude(old: &[Option<Value>], new: &[Option<Value>]) -> bo
     }
 }
 
+/// Whether decimal numbers lie in ranges that do not meet and are of one size, such as coordinates of two cities.
+pub(crate) fn apart(old: &[Option<Value>], new: &[Option<Value>]) -> bool {
+    let range = |values: &[Option<Value>]| {
+        let numbers: Vec<f64> = values.iter().flatten().flat_map(items).filter_map(as_number).collect();
+        let decimal = numbers.iter().filter(|number| number.fract() != 0.0).count() * 2 > numbers.len();
+        let (low, high) = numbers.iter().fold((f64::MAX, f64::MIN), |(low, high), n| (low.min(*n), high.max(*n)));
+        (numbers.len() >= 3 && decimal).then_some((low, high))
+    };
+    match (range(old), range(new)) {
+        (Some(old_range), Some(new_range)) => {
+            (old_range.1 < new_range.0 || new_range.1 < old_range.0) && same_magnitude(old, new)
+        }
+        _ => false,
+    }
+}
+
 /// Lengths of identifiers, to tell kinds of identifiers apart.
 pub(crate) fn same_length(old: &[Option<Value>], new: &[Option<Value>]) -> bool {
     let range = |values: &[Option<Value>]| {
@@ -160,6 +201,36 @@ pub(crate) fn same_length(old: &[Option<Value>], new: &[Option<Value>]) -> bool 
         (Some((old_low, old_high)), Some((new_low, new_high))) => new_low <= old_high + 2 && old_low <= new_high + 2,
         _ => true,
     }
+}
+
+/// How identifiers of one kind are written: their length, and which characters they are made of. Nothing for what recurs,
+/// is short or is not written alike.
+pub(crate) fn pattern(values: &[Option<Value>]) -> Option<(usize, String)> {
+    let texts: Vec<String> =
+        values.iter().flatten().map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)).collect();
+    let length = texts.first()?.chars().count();
+    let distinct: BTreeSet<&String> = texts.iter().collect();
+    let alike = texts.iter().all(|text| text.chars().count() == length && !text.contains(' ') && text.is_ascii());
+    if texts.len() < 3 || !alike || length < 6 || distinct.len() * 10 < texts.len() * 9 {
+        return None;
+    }
+    let class = |at: usize| {
+        let chars = || texts.iter().filter_map(move |text| text.as_bytes().get(at));
+        let first = *texts[0].as_bytes().get(at)?;
+        Some(match () {
+            () if !first.is_ascii_alphanumeric() && chars().all(|c| *c == first) => char::from(first),
+            () if chars().all(u8::is_ascii_digit) => '0',
+            () if chars().all(u8::is_ascii_hexdigit) => 'h',
+            () if chars().all(u8::is_ascii_alphanumeric) => 'a',
+            () => '?',
+        })
+    };
+    // Which digits happen to stand at a place says nothing; what all of it is made of does.
+    let classes: Option<String> = (0..length).map(class).collect();
+    let classes = classes?;
+    let widest = ['?', 'a', 'h', '0'].into_iter().find(|class| classes.contains(*class))?;
+    let marks = classes.chars().map(|c| if c.is_alphanumeric() || c == '?' { widest } else { c }).collect();
+    (widest != '?').then_some((length, marks))
 }
 
 /// Texts, how often each is there, and how many there are.
@@ -203,6 +274,42 @@ fn respelled(old: &[Option<Value>], new: &[Option<Value>]) -> Option<Conversion>
         return None;
     }
     fit(&pairs, true).into_iter().find(|fit| !fit.is_learned())
+}
+
+/// Whether the words of a field that had few, recurring ones are all others now, written in the same way: members that
+/// were not seen before, if other fields show such, too.
+pub(crate) fn other_words(old: &[Option<Value>], new: &[Option<Value>]) -> bool {
+    let ((old_words, old_total), (new_words, new_total)) = (words(old), words(new));
+    let recur = old_words.len() >= 2 && old_words.len() * 2 <= old_total && new_total >= 3;
+    recur && !new_words.is_empty() && !new_words.keys().any(|word| old_words.contains_key(word))
+}
+
+/// Whether texts are written alike: in letters, digits, large or small.
+pub(crate) fn same_style(old: &[Option<Value>], new: &[Option<Value>]) -> bool {
+    let style = |text: &str| {
+        let upper = text.chars().filter(|c| c.is_uppercase()).count();
+        let letters = text.chars().filter(|c| c.is_alphabetic()).count();
+        let case = if upper == 0 {
+            0
+        } else if upper == letters {
+            2
+        } else {
+            1
+        };
+        (letters > 0, text.chars().any(char::is_numeric), case)
+    };
+    let styles = |values: &[Option<Value>]| -> BTreeSet<(bool, bool, u8)> {
+        values
+            .iter()
+            .flatten()
+            .flat_map(items)
+            .filter_map(Value::as_str)
+            .filter(|text| !text.is_empty())
+            .map(style)
+            .collect()
+    };
+    let (old, new) = (styles(old), styles(new));
+    old.is_empty() || new.is_empty() || new.iter().any(|style| old.contains(style))
 }
 
 /// Values that recur in the old and in the new field, and the share of the new field that they are.

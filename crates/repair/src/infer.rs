@@ -201,6 +201,8 @@ impl Maker<'_> {
             redefined: false,
             stale: false,
             lens: None,
+            outputs: None,
+            home: None,
             selector: None,
             ingredients: self.ingredients,
         };

@@ -6,8 +6,11 @@
 
 use std::collections::{HashMap, HashSet};
 
+use serde_json::Value;
+
 use crate::convert::items;
 use crate::names::own_name;
+use crate::path::{FieldPath, Step};
 use crate::table::{Column, Table};
 use crate::value::{bits, lookup_keys};
 
@@ -52,10 +55,11 @@ struct Vote {
     weight: f64,
 }
 
-pub(crate) fn join(old: &Table, new: &Table) -> Vec<Pair> {
+/// `reads`: what the mapping reads of the rows. `outputs`: what it makes of the old ones, which new rows may show, too.
+pub(crate) fn join(old: &Table, new: &Table, reads: &[FieldPath], outputs: &[Output]) -> Vec<Pair> {
     let mut index: HashMap<String, Vec<(usize, String)>> = HashMap::new();
     let mut each_old: Vec<HashSet<String>> = vec![HashSet::new(); old.rows()];
-    for key in keys(old) {
+    for key in keys(old).into_iter().chain(keys_of_outputs(outputs)) {
         each_old[key.row].insert(key.text.clone());
         let rows = index.entry(key.text).or_default();
         if !rows.iter().any(|(row, name)| *row == key.row && *name == key.name) {
@@ -96,12 +100,54 @@ pub(crate) fn join(old: &Table, new: &Table) -> Vec<Pair> {
         let (count, weight) = (best.values.min(best.columns.len()), best.weight);
         let second = ranked.get(1).map_or(0.0, |(_, vote)| vote.weight);
         if count >= 2 && weight >= BITS_NEEDED && second < weight * 0.7 {
+            let by_identifier = shared_identifier(keys, old_row, &index, &spread, rare_new);
+            if !by_identifier && reads_otherwise(reads, (old, old_row), (new, new_row)) {
+                continue;
+            }
             let now: HashSet<String> = keys.keys().cloned().collect();
             let fresh = is_fresh(&each_old[old_row], &now);
             pairs.push(Pair { old: old_row, new: new_row, fresh });
         }
     }
     pairs
+}
+
+/// Whether the rows share a value that looks like an identifier; people, titles and places recur.
+fn shared_identifier(
+    keys: &HashMap<String, Shown>,
+    old_row: usize,
+    index: &HashMap<String, Vec<(usize, String)>>,
+    spread: &HashMap<String, usize>,
+    rare: usize,
+) -> bool {
+    keys.keys()
+        .filter(|key| spread[*key] <= rare && is_identifier(key))
+        .any(|key| index.get(key).is_some_and(|rows| rows.iter().any(|(row, _)| *row == old_row)))
+}
+
+fn is_identifier(key: &str) -> bool {
+    let digits = key.bytes().filter(u8::is_ascii_digit).count();
+    match key.strip_prefix('s') {
+        Some(text) => text.len() >= 5 && digits >= 2 && !text.contains(' '),
+        None => key.starts_with('n') && digits >= 5 && !key.contains('.'),
+    }
+}
+
+/// Whether what the mapping reads agrees no more than it differs, where it still stands.
+fn reads_otherwise(reads: &[FieldPath], old: (&Table, usize), new: (&Table, usize)) -> bool {
+    let says = |(table, row): (&Table, usize), path: &FieldPath| {
+        let cell = table.get(path)?.cells[row].as_ref()?;
+        let telling = items(cell).iter().take(MOST_ITEMS).filter(|item| bits(item) >= 5.0);
+        let keys: Vec<String> = telling.flat_map(lookup_keys).collect();
+        (!keys.is_empty()).then_some(keys)
+    };
+    let same = reads.iter().filter_map(|path| {
+        let (before, now) = (says(old, path)?, says(new, path)?);
+        Some(before.iter().any(|key| now.contains(key)))
+    });
+    let same: Vec<bool> = same.collect();
+    let agree = same.iter().filter(|same| **same).count();
+    agree < same.len() && agree * 2 <= same.len()
 }
 
 /// Whether every moment of the old row stands in the new one, to the day.
@@ -156,10 +202,44 @@ pub(crate) fn join_within(old: (&Table, &[usize]), new: (&Table, &[usize])) -> V
     found
 }
 
+/// A field of the output, and its value for each old row.
+pub(crate) struct Output {
+    pub(crate) name: String,
+    pub(crate) values: Vec<Option<Value>>,
+}
+
+fn keys_of_outputs(outputs: &[Output]) -> Vec<Key> {
+    let mut keys = Vec::new();
+    for output in outputs {
+        let column = Column { path: FieldPath::of_keys([output.name.as_str()]), cells: output.values.clone() };
+        if !tells_rows_apart(&column) {
+            continue;
+        }
+        for (row, value) in column.cells.iter().enumerate().filter_map(|(row, cell)| Some((row, cell.as_ref()?))) {
+            let weight = bits(value);
+            if weight >= 5.0 && !value.is_array() {
+                let name = own_name(&column.path).replace('_', "");
+                keys.extend(lookup_keys(value).into_iter().map(|text| Key {
+                    row,
+                    column: 0,
+                    text,
+                    name: name.clone(),
+                    weight,
+                }));
+            }
+        }
+    }
+    keys
+}
+
 fn keys(table: &Table) -> Vec<Key> {
     let mut keys = Vec::new();
     let plain = table.columns.iter().filter(|column| !column.path.root);
-    let plain = plain.filter(|column| !column.path.is_positional()).filter(|column| tells_rows_apart(column));
+    // Where the rows are lists themselves, their places are their fields.
+    let tuple = |path: &FieldPath| matches!(path.steps.as_slice(), [Step::At(0..)]);
+    let plain = plain
+        .filter(|column| !column.path.is_positional() || tuple(&column.path))
+        .filter(|column| tells_rows_apart(column));
     for (index, column) in plain.enumerate() {
         let name = own_name(&column.path).replace('_', "");
         for (row, cell) in column.cells.iter().enumerate() {

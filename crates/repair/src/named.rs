@@ -8,12 +8,12 @@ use serde_json::Value;
 use crate::convert::Conversion;
 use crate::evidence::Evidence;
 use crate::forms;
-use crate::names::{Likeness, likeness, own_name, places_alike, units_differ};
+use crate::names::{self, Likeness, likeness, own_name, places_alike, tokens, units_differ};
 use crate::path::FieldPath;
 use crate::pick::Choice;
 use crate::solve::{Resolution, Seen, Solver, parent_keys};
 use crate::table::Column;
-use crate::value::is_empty;
+use crate::value::{equal_options, is_empty};
 
 struct Option_ {
     atom: usize,
@@ -50,7 +50,7 @@ pub(crate) fn resolve(solver: &Solver<'_>, seen: &[Seen], resolutions: &mut [Opt
         for index in &open {
             options.extend(options_of(solver, *index, &seen[*index], &taken));
         }
-        for (atom, resolution) in assign(solver, seen, &open, &options) {
+        for (atom, resolution) in assign(solver, seen, &open, &options, &taken) {
             resolutions[atom] = Some(resolution);
         }
     }
@@ -76,7 +76,9 @@ fn options_of(solver: &Solver<'_>, index: usize, seen: &Seen, taken: &[FieldPath
             continue;
         }
         let other = column.path.literal().map(|(_, literal)| literal);
-        if (literal_lives && other != literal) || (!literal_lives && other.is_some()) {
+        // A list of names and values holds what an object held under the name.
+        let spelled_out = || literal.is_none() && places_alike(old_path, &column.path) == Likeness::Exact;
+        if (literal_lives && other != literal) || (!literal_lives && other.is_some() && !spelled_out()) {
             continue;
         }
         if let Some(option) = weigh(solver, index, seen, column, old_path, &names) {
@@ -164,23 +166,43 @@ fn weigh(
     })
 }
 
-/// A value that became an object with one value of its form inside: that one is it, unless its name says otherwise.
+/// A value that became an object: the field inside that has its form and only repeats what the object is.
 fn within(solver: &Solver<'_>, index: usize, seen: &Seen, column: &Column, old_path: &FieldPath) -> Likeness {
     let steps = &old_path.steps;
-    if steps.is_empty() || !column.path.steps.starts_with(steps) || column.path.steps.len() != steps.len() + 1 {
+    let inside = |path: &FieldPath| path.steps.starts_with(steps) && path.steps.len() == steps.len() + 1;
+    let plain = |path: &FieldPath| WITHIN.contains(&path.last_key().to_lowercase().as_str());
+    let form = forms::common(&seen.old);
+    if steps.is_empty() || !inside(&column.path) || !plain(&column.path) || form.is_none() {
         return Likeness::None;
     }
-    let form = forms::common(&seen.old);
+    // Beside a number any other number is a rival; of texts, `name` is meant rather than `lang` or `scheme`.
+    let counts = |path: &FieldPath| form == Some(forms::Form::Number) || plain(path);
+    let rival = |other: &Column| {
+        other.path != column.path
+            && inside(&other.path)
+            && counts(&other.path)
+            && forms::common(&other.cells) == form
+            && forms::same_length(&seen.old, &other.cells)
+    };
     let beside = &solver.levels[solver.reading.atoms[index].context].new_table.columns;
-    let rival = beside.iter().any(|other| {
-        other.path != column.path && other.path.steps.starts_with(steps) && forms::common(&other.cells) == form
-    });
-    let plain = WITHIN.contains(&column.path.last_key().to_lowercase().as_str());
-    if plain && !rival && form.is_some() { Likeness::Same } else { Likeness::None }
+    if beside.iter().any(rival) { Likeness::None } else { Likeness::Same }
 }
 
 /// Names inside an object that only repeat what the object is.
-const WITHIN: &[&str] = &["count", "total", "amount", "current", "name", "label", "id", "code", "key"];
+const WITHIN: &[&str] = &[
+    "count",
+    "total",
+    "amount",
+    "current",
+    "name",
+    "label",
+    "id",
+    "code",
+    "key",
+    "title",
+    "display_name",
+    "displayname",
+];
 
 fn full_name(path: &FieldPath) -> String {
     path.keys().join("_")
@@ -228,7 +250,13 @@ fn vocabulary_only(solver: &Solver<'_>, index: usize, seen: &Seen, taken: &[Fiel
 }
 
 /// The best choice for all open values together, each field for one value at most.
-fn assign(solver: &Solver<'_>, seen: &[Seen], open: &[usize], options: &[Option_]) -> Vec<(usize, Resolution)> {
+fn assign(
+    solver: &Solver<'_>,
+    seen: &[Seen],
+    open: &[usize],
+    options: &[Option_],
+    taken: &[FieldPath],
+) -> Vec<(usize, Resolution)> {
     let mut paths: Vec<&FieldPath> = Vec::new();
     for option in options {
         if !paths.contains(&&option.path) {
@@ -240,6 +268,7 @@ fn assign(solver: &Solver<'_>, seen: &[Seen], open: &[usize], options: &[Option_
     };
     let costs: Vec<Vec<f64>> = open.iter().map(|atom| paths.iter().map(|path| -score(*atom, path)).collect()).collect();
     let assigned = crate::assign::cheapest(&costs);
+    let company: Vec<&FieldPath> = assigned.iter().flatten().map(|path| paths[*path]).chain(taken).collect();
     let mut found = Vec::new();
     for (at, atom) in open.iter().enumerate() {
         let Some(path) = assigned[at].map(|path| paths[path]) else { continue };
@@ -265,12 +294,20 @@ fn assign(solver: &Solver<'_>, seen: &[Seen], open: &[usize], options: &[Option_
         let only = rivals.is_empty() || !solver.ingredients.ambiguity;
         let namesake = namesake(solver, *atom, &option.path);
         let trusted = option.likeness >= Likeness::Close || solver.reading.atoms[*atom].path.is_none();
-        let evidence = if let Some(namesake) = namesake {
-            Evidence::Tied { rivals: vec![namesake.to_string()] }
+        let other = namesake.or_else(|| copied(solver, *atom, &seen[*atom], &option.path));
+        let evidence = if let Some(other) = other {
+            Evidence::Tied { rivals: vec![other.to_string()] }
+        } else if left_its_object(solver, *atom, &option.path)
+            || went_alone(solver, *atom, &seen[*atom], &option.path, &company)
+        {
+            Evidence::Named
         } else if let Some(shared) = option.vocabulary.filter(|_| only && trusted && alone) {
             Evidence::Vocabulary { shared }
         } else if option.likeness >= Likeness::Same && option.steady && only && margin > 0.4 {
             Evidence::SameName
+        } else if option.likeness >= Likeness::Close && only && same_pattern(solver, *atom, &seen[*atom], &option.path)
+        {
+            Evidence::SamePattern
         } else if rivals.len() == 1 && margin < 0.5 || rivals.len() > 1 {
             Evidence::Tied { rivals: rivals.iter().take(4).map(|rival| rival.path.to_string()).collect() }
         } else {
@@ -306,6 +343,86 @@ fn namesake<'a>(solver: &'a Solver<'_>, atom: usize, chosen: &FieldPath) -> Opti
         plain && path != chosen && path.last_key() == old.last_key()
     });
     columns.find(|column| !was_there(solver, context, column)).map(|column| &column.path)
+}
+
+/// A field that was there before and was something else, and whose values the chosen one only repeats.
+fn copied<'a>(solver: &'a Solver<'_>, atom: usize, seen: &Seen, chosen: &FieldPath) -> Option<&'a FieldPath> {
+    let level = &solver.levels[solver.reading.atoms[atom].context];
+    let cells = &level.new_table.get(chosen)?.cells;
+    let filled = |cells: &[Option<Value>]| cells.iter().filter(|cell| !is_empty(cell.as_ref())).count();
+    let was_else = |column: &Column| {
+        let both = column.cells.iter().zip(&seen.old).filter(|(a, b)| !is_empty(a.as_ref()) && !is_empty(b.as_ref()));
+        both.clone().any(|(a, b)| !equal_options(a.as_ref(), b.as_ref()))
+    };
+    let own = solver.reading.atoms[atom].path.as_ref();
+    let repeats = |column: &&Column| {
+        let plain = !column.path.is_positional() && column.path.literal().is_none() && Some(&column.path) != own;
+        let now = level.new_table.get(&column.path).map(|column| &column.cells);
+        plain && now == Some(cells) && was_else(column)
+    };
+    let column = level.old_table.columns.iter().find(repeats)?;
+    (filled(cells) >= FEWEST_REPEATED).then_some(&column.path)
+}
+
+/// Values by which one field is taken for the copy of another.
+const FEWEST_REPEATED: usize = 3;
+
+/// Whether the chosen field is the only one of identifiers that are written as the old ones, and its name is the old one
+/// with or without what the entity is called.
+fn same_pattern(solver: &Solver<'_>, atom: usize, seen: &Seen, chosen: &FieldPath) -> bool {
+    let read = &solver.reading.atoms[atom];
+    let level = &solver.levels[read.context];
+    let (Some(old), Some(pattern)) = (&read.path, forms::pattern(&seen.old)) else { return false };
+    let alike = |column: &&Column| {
+        let plain = !column.path.root && !column.path.is_positional() && column.path.literal().is_none();
+        plain && forms::pattern(&column.cells).as_ref() == Some(&pattern)
+    };
+    let mut all = level.new_table.columns.iter().filter(alike);
+    let alone = all.next().is_some_and(|column| column.path == *chosen) && all.next().is_none();
+    let mut called: Vec<String> = solver.names_of(atom).iter().skip(1).flat_map(|name| tokens(name)).collect();
+    let around = solver.reading.contexts[read.context].path.as_ref().map(FieldPath::last_key);
+    called.extend(around.map(tokens).unwrap_or_default());
+    let (was, is) = (tokens(old.last_key()), tokens(chosen.last_key()));
+    let more = was.iter().filter(|word| !is.contains(word)).chain(is.iter().filter(|word| !was.contains(word)));
+    let same_depth = old.steps.len() == chosen.steps.len();
+    alone && same_depth && more.into_iter().all(|word| called.contains(word))
+}
+
+/// Whether the object that the value stood in is still there, and the chosen field stands in another one: a payout has a
+/// currency, too.
+fn left_its_object(solver: &Solver<'_>, atom: usize, chosen: &FieldPath) -> bool {
+    let Some(old) = solver.reading.atoms[atom].path.as_ref() else { return false };
+    let around = old.parent();
+    let level = &solver.levels[solver.reading.atoms[atom].context];
+    let beside = |column: &&Column| {
+        column.path.steps.len() > around.steps.len()
+            && column.path.steps.starts_with(&around.steps)
+            && column.path != *old
+    };
+    let alive = |column: &Column| level.new_table.get(&column.path).is_some();
+    let survives = level.old_table.columns.iter().filter(beside).any(alive);
+    let told = around.keys().iter().all(|key| chosen.keys().iter().any(|name| likeness(key, name) >= Likeness::Close));
+    !around.steps.is_empty() && survives && !chosen.steps.starts_with(&around.steps) && !told
+}
+
+/// Whether a value is alone in an object that is something else by its name: the currency of a settlement is not that of
+/// the order. Others that are read in the same object, an object that only wraps, or a form that few fields have, speak
+/// for it.
+fn went_alone(solver: &Solver<'_>, atom: usize, seen: &Seen, chosen: &FieldPath, company: &[&FieldPath]) -> bool {
+    let read = &solver.reading.atoms[atom];
+    let Some(old) = read.path.as_ref() else { return false };
+    let list =
+        solver.reading.contexts[read.context].path.as_ref().map(FieldPath::last_key).unwrap_or_default().to_owned();
+    let own: Vec<&str> = old.keys().into_iter().chain([list.as_str()]).collect();
+    let parent = chosen.parent();
+    let literal = chosen.literal().is_some();
+    let alien = parent
+        .keys()
+        .iter()
+        .any(|key| !names::only_wraps(key) && !own.iter().any(|name| likeness(name, key) >= Likeness::Close));
+    let others = company.iter().filter(|path| ***path != *chosen && path.parent() == parent).count();
+    let distinctive = forms::common(&seen.old).is_some_and(forms::Form::is_distinctive);
+    alien && !literal && others == 0 && !distinctive
 }
 
 /// The same change of a name at several places is no chance.

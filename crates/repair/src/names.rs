@@ -31,6 +31,8 @@ const SYNONYMS: &[&[&str]] = &[
     &["url", "link", "href", "uri"],
     &["start", "begin", "from", "since"],
     &["end", "finish", "until", "stop", "to"],
+    &["from", "departure", "origin", "source", "sender"],
+    &["to", "arrival", "destination", "dest", "target", "recipient", "receiver"],
     &["items", "entries", "results", "data", "records", "values", "rows", "list", "elements", "contents"],
 ];
 
@@ -79,8 +81,19 @@ const WRAPPERS: &[&str] = &[
 ];
 
 /// Words that say that a value is a form of another one made for people.
-const PRESENTATION: &[&str] =
-    &["formatted", "display", "pretty", "human", "localized", "localised", "readable", "rendered", "str", "string"];
+const PRESENTATION: &[&str] = &[
+    "formatted",
+    "display",
+    "pretty",
+    "human",
+    "localized",
+    "localised",
+    "readable",
+    "rendered",
+    "str",
+    "string",
+    "html",
+];
 
 const UNITS: &[&str] = &[
     "bar",
@@ -203,7 +216,8 @@ fn spoken(path: &FieldPath) -> Vec<Vec<String>> {
         Step::Where(_, Literal::Text(text)) => Some(tokens(text)),
         Step::Where(_, Literal::Number(number)) => Some(vec![number.to_string()]),
         Step::Whose(reference) => spoken(&reference.of.parent()).pop(),
-        Step::Where(_, Literal::Flag(_)) | Step::At(_) => None,
+        Step::Named(of) => spoken(of).pop().map(|words| words.into_iter().filter(|word| word != "id").collect()),
+        Step::Where(_, Literal::Flag(_)) | Step::At(_) | Step::Any | Step::Names => None,
     };
     let steps: Vec<Vec<String>> = path.steps.iter().filter_map(said).filter(|words| !words.is_empty()).collect();
     let bare: Vec<Vec<String>> = steps.iter().filter(|words| !is_wrapper(words)).cloned().collect();
@@ -212,6 +226,56 @@ fn spoken(path: &FieldPath) -> Vec<Vec<String>> {
 
 fn is_wrapper(words: &[String]) -> bool {
     words.iter().all(|word| WRAPPERS.contains(&word.as_str()))
+}
+
+/// Objects of these names hold what belongs to the record itself.
+const HOLDERS: &[&str] = &[
+    "detail",
+    "info",
+    "information",
+    "meta",
+    "metadata",
+    "general",
+    "basic",
+    "common",
+    "base",
+    "core",
+    "main",
+    "summary",
+    "payload",
+    "body",
+    "record",
+    "resource",
+    "entity",
+    "object",
+    "result",
+    "response",
+    "profile",
+    "extra",
+    "header",
+    "document",
+    "row",
+    "entry",
+    "fields",
+    "props",
+    "spec",
+    "status",
+    "state",
+    "current",
+    "latest",
+    "self",
+    "page",
+    "paging",
+    "pagination",
+    "pageable",
+    "embedded",
+    "envelope",
+    "context",
+];
+
+/// Whether an object of this name is the record again, or nothing but a wrapper around it.
+pub(crate) fn only_wraps(name: &str) -> bool {
+    tokens(name).iter().all(|word| WRAPPERS.contains(&word.as_str()) || HOLDERS.contains(&word.as_str()))
 }
 
 /// The name that a value at the path goes by: that of the nearest step which says something.

@@ -36,6 +36,12 @@ pub enum Step {
     Where(Vec<String>, Literal),
     /// The item of an array that the row refers to.
     Whose(Box<Reference>),
+    /// The value of an object whose name the row holds there.
+    Named(Box<FieldPath>),
+    /// The values of an object, under whatever names.
+    Any,
+    /// The names in an object.
+    Names,
 }
 
 /// How a row says which item of a list it means.
@@ -99,6 +105,11 @@ impl FieldPath {
         Self { root: self.root, steps }
     }
 
+    /// The way on from here.
+    pub(crate) fn joined(&self, further: &Self) -> Self {
+        Self { root: self.root, steps: self.steps.iter().chain(&further.steps).cloned().collect() }
+    }
+
     pub fn parent(&self) -> Self {
         let mut steps = self.steps.clone();
         while let Some(step) = steps.pop() {
@@ -111,7 +122,7 @@ impl FieldPath {
 
     /// As JSONata, to be evaluated where `prefix` (such as `$item`, or nothing) is the row.
     pub fn render(&self, prefix: &str) -> String {
-        let refers = self.steps.iter().any(|step| matches!(step, Step::Whose(_)));
+        let refers = self.steps.iter().any(|step| matches!(step, Step::Whose(_) | Step::Named(_)));
         let mut text = if self.root { "$$".to_owned() } else { prefix.to_owned() };
         for step in &self.steps {
             match step {
@@ -121,9 +132,22 @@ impl FieldPath {
                     }
                     text.push_str(&quoted(key));
                 }
-                Step::At(index) => text.push_str(&format!("[{index}]")),
+                Step::At(index) => {
+                    row_itself(&mut text);
+                    text.push_str(&format!("[{index}]"));
+                }
                 Step::Where(key, literal) => {
+                    row_itself(&mut text);
                     text.push_str(&format!("[{}]", condition(key, literal)));
+                }
+                Step::Named(of) => text = format!("$lookup({text}, $string({}))", of.render(ROW)),
+                Step::Any => {
+                    row_itself(&mut text);
+                    text.push_str(".*");
+                }
+                Step::Names => {
+                    row_itself(&mut text);
+                    text = format!("$keys({text})");
                 }
                 Step::Whose(reference) => {
                     let kind = reference.and.as_ref();
@@ -139,6 +163,13 @@ impl FieldPath {
             return format!("({ROW} := {row}; {text})");
         }
         if text.is_empty() { "$".to_owned() } else { text }
+    }
+}
+
+/// A selector has to stand behind something.
+fn row_itself(text: &mut String) {
+    if text.is_empty() {
+        text.push('$');
     }
 }
 
@@ -164,5 +195,23 @@ pub(crate) fn quoted(key: &str) -> String {
     let plain = chars.next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_')
         && chars.all(|c| c.is_ascii_alphanumeric() || c == '_')
         && !matches!(key, "and" | "or" | "in" | "true" | "false" | "null" | "function");
-    if plain { key.to_owned() } else { format!("`{key}`") }
+    // What cannot be seen, such as a byte order mark, is written out.
+    let invisible = |c: char| c.is_control() || matches!(c, '`' | '\u{feff}' | '\u{200b}'..='\u{200f}');
+    if plain {
+        key.to_owned()
+    } else if key.contains(invisible) {
+        let escaped: String = key
+            .chars()
+            .map(|c| {
+                if invisible(c) {
+                    format!("\\u{:04x}", u32::from(c))
+                } else {
+                    Value::from(c.to_string()).to_string().trim_matches('"').to_owned()
+                }
+            })
+            .collect();
+        format!("$lookup($, \"{escaped}\")")
+    } else {
+        format!("`{key}`")
+    }
 }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
+use crate::grid::{Grid, grids};
 use crate::path::{FieldPath, Literal, Step};
 use crate::table::literal_at;
 
@@ -28,10 +29,15 @@ pub(crate) struct RowPlace {
     pub(crate) keyed: bool,
     /// Only rows whose field has a value.
     pub(crate) only: Option<(Vec<String>, Literal)>,
+    /// The rows are written as a table.
+    pub(crate) grid: Option<Grid>,
 }
 
 impl RowPlace {
     pub(crate) fn rows<'a>(&self, parent: &'a Value) -> Vec<Cow<'a, Value>> {
+        if let Some(grid) = &self.grid {
+            return grid.rows(parent).into_iter().map(Cow::Owned).collect();
+        }
         let mut found = Vec::new();
         descend(parent, &self.path.keys(), &mut found);
         if let Some((key, literal)) = &self.only {
@@ -52,6 +58,9 @@ impl RowPlace {
     }
 
     pub(crate) fn render(&self) -> String {
+        if let Some(grid) = &self.grid {
+            return grid.render();
+        }
         let mut path = self.path.clone();
         path.steps.extend(self.only.clone().map(|(key, literal)| Step::Where(key, literal)));
         let path = path.render("");
@@ -73,12 +82,19 @@ pub(crate) fn descend<'a>(value: &'a Value, keys: &[&str], found: &mut Vec<&'a V
     }
 }
 
-/// Places of objects below `parents`: arrays of objects, single objects, objects keyed by data.
+/// Places of objects below `parents`: arrays of objects, single objects, objects keyed by data, tables.
 pub(crate) fn row_places(parents: &[&Value]) -> Vec<RowPlace> {
     let mut places = Vec::new();
     for parent in parents.iter().take(20) {
         note_places(parent, &mut Vec::new(), false, &mut places, 0);
     }
+    places.extend(grids(parents).into_iter().map(|grid| RowPlace {
+        path: grid.path(),
+        listed: true,
+        keyed: false,
+        only: None,
+        grid: Some(grid),
+    }));
     places
 }
 
@@ -87,7 +103,8 @@ fn note_places(value: &Value, steps: &mut Vec<Step>, listed: bool, places: &mut 
         return;
     }
     let mut note = |keyed: bool| {
-        let place = RowPlace { path: FieldPath { root: false, steps: steps.clone() }, listed, keyed, only: None };
+        let place =
+            RowPlace { path: FieldPath { root: false, steps: steps.clone() }, listed, keyed, only: None, grid: None };
         match places.iter_mut().find(|known| known.path == place.path && known.keyed == place.keyed) {
             Some(known) => known.listed |= listed,
             None => places.push(place),

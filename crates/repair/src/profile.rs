@@ -161,7 +161,7 @@ fn form_of(value: &Value) -> String {
         Value::String(text) => {
             let forms = DateForm::all_of(value);
             let date = forms.iter().find(|(form, _)| {
-                !matches!(form, DateForm::EpochSecondsText | DateForm::EpochMillisText | DateForm::Compact)
+                !form.may_be_chance() && !matches!(form, DateForm::EpochSecondsText | DateForm::EpochMillisText)
             });
             match date {
                 Some((form, _)) => serde_json::to_value(form)

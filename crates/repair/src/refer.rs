@@ -4,7 +4,9 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
+use crate::keyed::{keyed_objects, objects_at};
 use crate::path::{FieldPath, Literal, Reference, Step};
+use crate::places::ROW_KEY;
 use crate::table::{Column, Table, find_arrays, items_at, named_fields};
 use crate::value::equal;
 
@@ -47,6 +49,37 @@ pub(crate) fn referred<'r>(
                     steps.push(Step::Whose(Box::new(Reference { key: key.clone(), of: column.path.clone(), and })));
                     found.push((steps, chosen));
                 }
+            }
+        }
+    }
+    found.extend(referred_by_key(table, records));
+    found
+}
+
+/// The same into objects whose names are the identifiers.
+fn referred_by_key<'r>(table: &Table, records: &[&'r Value]) -> Vec<(Vec<Step>, Vec<Option<&'r Value>>)> {
+    let mut found = Vec::new();
+    for place in keyed_objects(records).into_iter().take(MOST_LISTS) {
+        let objects = objects_at(records, &place);
+        // A row that stands under its own key does not refer to itself.
+        let plain = table
+            .columns
+            .iter()
+            .filter(|column| !column.path.root && !column.path.is_positional() && column.path.last_key() != ROW_KEY);
+        for column in plain.take(MOST_REFERENCES * 20) {
+            let cells = column.cells.iter().map(|cell| cell.as_ref().filter(|cell| cell.is_string() || cell.is_i64()));
+            let cells: Vec<Option<String>> = cells
+                .map(|cell| Some(cell?.as_str().map_or_else(|| cell.map(ToString::to_string), |t| Some(t.to_owned()))?))
+                .collect();
+            let items: Vec<Option<&Value>> =
+                cells.iter().zip(&objects).map(|(cell, object)| object.as_ref()?.get(cell.as_ref()?)).collect();
+            let filled = cells.iter().flatten().count();
+            let distinct: HashSet<&String> = cells.iter().flatten().collect();
+            let all = cells.iter().zip(&items).all(|(cell, item)| cell.is_none() || item.is_some_and(Value::is_object));
+            if found.len() < MOST_REFERENCES && filled >= 3 && distinct.len() >= 2 && all {
+                let mut steps = place.clone();
+                steps.push(Step::Named(Box::new(column.path.clone())));
+                found.push((steps, items));
             }
         }
     }

@@ -3,13 +3,14 @@
 use serde_json::Value;
 
 use crate::eval::Evaluator;
-use crate::join::{Pair, join, join_within};
+use crate::forms;
+use crate::join::{Output, Pair, join, join_within};
 use crate::names::{Likeness, likeness};
 use crate::path::{FieldPath, Step};
 use crate::places::{RowPlace, row_places};
 use crate::settings::Ingredients;
 use crate::syntax::Context;
-use crate::table::Table;
+use crate::table::{Column, Table};
 
 const MOST: usize = 300;
 
@@ -78,14 +79,14 @@ pub(crate) struct Level {
 }
 
 impl Level {
-    pub(crate) fn root(old: &[&Value], new: &[&Value], ingredients: Ingredients) -> Self {
+    pub(crate) fn root(old: &[&Value], new: &[&Value], fields: &[FieldPath], ingredients: Ingredients) -> Self {
         let (old, new) = (Rows::records(old), Rows::records(new));
         let old_table = Table::of(&old.refs(), false);
         let mut new_table = Table::of(&new.refs(), ingredients.structure);
         if ingredients.structure {
             new_table = new_table.with_references(&new.refs(), &new.refs());
         }
-        let pairs = if ingredients.overlap { join(&old_table, &new_table) } else { Vec::new() };
+        let pairs = if ingredients.overlap { join(&old_table, &new_table, fields, &[]) } else { Vec::new() };
         Self { old, new, old_table, new_table, pairs, moved: None, moved_with_key: None, lost: false }
     }
 
@@ -141,19 +142,17 @@ impl Level {
                     }
                 }
                 let table = Table::of(&rows.refs(), false);
-                let joined = if ingredients.overlap { join(&old_table, &table).len() } else { 0 };
+                let joined = if ingredients.overlap { join(&old_table, &table, fields, &[]).len() } else { 0 };
                 let shared = joined as f64 / rows.values.len().max(1) as f64;
                 let named = if likeness(place.path.last_key(), &name) >= Likeness::Close { 0.2 } else { 0.0 };
                 let several = if many == (rows.values.len() > around.new.values.len()) { 0.15 } else { 0.0 };
                 let listed = if place.listed == listed_before { 0.25 } else { 0.0 };
                 let depth = place.path.steps.len() as f64 * 0.01;
-                let score = coverage(&table, fields)
-                    + 2.0 * shared
-                    + f64::from(u8::from(joined > 0))
-                    + named
-                    + several
-                    + listed
-                    - depth;
+                // What is there in one record and not in the others is no place of rows.
+                let present = around.new.values.iter().filter(|parent| !place.rows(parent).is_empty()).count();
+                let present = present as f64 / around.new.values.len().max(1) as f64;
+                let known = 2.0 * shared + f64::from(u8::from(joined > 0));
+                let score = (coverage(&table, fields) + known + named + several + listed) * present - depth;
                 if score > best {
                     best = score;
                     chosen = (rows, Some(place.render()), place.render_with_key());
@@ -170,8 +169,32 @@ impl Level {
         }
         let old_surroundings: Vec<&Value> = old.record.iter().map(|record| old_records[*record]).collect();
         let old_table = old_table.with_surroundings(&old_surroundings);
-        let pairs = if ingredients.overlap { join(&old_table, &new_table) } else { Vec::new() };
+        let pairs = if ingredients.overlap { join(&old_table, &new_table, fields, &[]) } else { Vec::new() };
         Self { old, new, old_table, new_table, pairs, moved, moved_with_key, lost }
+    }
+
+    /// Knows more rows by what the mapping makes of them.
+    pub(crate) fn join_by_outputs(&mut self, fields: &[FieldPath], outputs: &[Output]) {
+        for pair in join(&self.old_table, &self.new_table, fields, outputs) {
+            if !self.pairs.iter().any(|known| known.new == pair.new) {
+                self.pairs.push(pair);
+            }
+        }
+    }
+
+    /// Whether several fields at their places show none of what they showed before, though written in the same way:
+    /// entities of another kind or region, not a field that was recoded.
+    pub(crate) fn is_new_group(&self) -> bool {
+        let other = |column: &&Column| {
+            let plain = !column.path.is_positional() && column.path.literal().is_none();
+            let now = self.new_table.get(&column.path).filter(|_| plain);
+            now.is_some_and(|now| {
+                let words =
+                    forms::other_words(&column.cells, &now.cells) && forms::same_style(&column.cells, &now.cells);
+                words || forms::apart(&column.cells, &now.cells)
+            })
+        };
+        self.pairs.is_empty() && self.old_table.columns.iter().filter(other).count() >= 2
     }
 
     /// Rows that show what they showed before; contradictions count.

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::convert::Conversion;
+use crate::convert::{Conversion, items};
 use crate::forms;
 use crate::names::{
     Likeness, is_for_people, is_presentation_of, is_qualified, likeness, own_name, places_alike, tokens,
@@ -10,7 +10,7 @@ use crate::names::{
 use crate::path::{FieldPath, Literal, Step};
 use crate::pick::{Choice, Pick, Request};
 use crate::table::Table;
-use crate::value::{equal_options, is_empty};
+use crate::value::{equal, equal_options, is_empty};
 
 /// Leaves one choice if the others are ruled out by more than agreement on these records.
 pub(crate) fn settle(mut choices: Vec<Choice>, request: &Request<'_>, table: &Table) -> Pick {
@@ -38,17 +38,36 @@ pub(crate) fn settle(mut choices: Vec<Choice>, request: &Request<'_>, table: &Ta
         choices.retain(|choice| !choice.path.is_positional());
     }
     one_of_each_place(&mut choices, request, table);
+    let is_plain = |choice: &Choice| choice.conversion == Conversion::Same && choice.support.bits >= 12.0;
+    let any_plain = choices.iter().any(is_plain);
     // Where it was read before, it is read again.
     if let Some(old) = request.old_path
-        && let Some(kept) = choices.iter().position(|choice| &choice.path == old)
+        && let Some(kept) = choices.iter().position(|choice| {
+            let fitted = matches!(choice.conversion, Conversion::FirstOfLength(_));
+            &choice.path == old && !(fitted && any_plain)
+        })
     {
         return Pick::One(choices.swap_remove(kept));
     }
     // What needs no conversion rules out what had to be fitted, if it stands for many bits.
-    let plain = choices.iter().any(|choice| choice.conversion == Conversion::Same && choice.support.bits >= 12.0);
-    if plain {
-        choices.retain(|choice| choice.conversion.learned_bits() < 3.0);
+    if any_plain {
+        let best = choices.iter().filter(|choice| is_plain(choice)).map(|choice| rank(choice, request)).max();
+        let less_named = |choice: &Choice| best.is_some_and(|best| rank(choice, request) <= best);
+        choices.retain(|choice| {
+            is_plain(choice)
+                || choice.conversion.learned_bits() < 3.0
+                    && !(choice.conversion != Conversion::Same && less_named(choice))
+        });
+        // A field of its own is meant, not an item of a list that happens to hold the same.
+        if choices.iter().any(|choice| is_plain(choice) && is_field(&choice.path))
+            && !request.old_path.is_some_and(FieldPath::is_positional)
+        {
+            choices.retain(|choice| !choice.path.is_positional());
+        }
     }
+    any_item(&mut choices, table);
+    not_negated(&mut choices, table);
+    same_parent(&mut choices, request, table);
     let shared = |choice: &Choice| {
         let found = tokens(choice.path.last_key());
         request.names.iter().filter(|name| tokens(name).iter().any(|token| found.contains(token))).count()
@@ -79,6 +98,9 @@ pub(crate) fn settle(mut choices: Vec<Choice>, request: &Request<'_>, table: &Ta
             shared(&best) > shared(choice) && choice.path.literal().is_none() && same_identifiers(&best, choice, table);
         same_field || !(presentation || by_chance || far_less_named || qualified || same_reference)
     });
+    // What takes many steps to be read like the best one shows it in another way, for other readers.
+    let simple = best.conversion.cost() + FAR_FETCHED;
+    choices.retain(|choice| choice.conversion.cost() < simple || rank(choice, request) > best_rank);
     // The same value at several places of one array is one choice only if no array has more than one item.
     let rivals: Vec<Choice> = choices.iter().filter(|choice| differs(choice, &best, table)).cloned().collect();
     if rivals.is_empty() {
@@ -109,6 +131,65 @@ fn one_of_each_place(choices: &mut Vec<Choice>, request: &Request<'_>, table: &T
     };
     let all = choices.clone();
     choices.retain(|choice| !weaker(choice, &all));
+}
+
+fn is_field(path: &FieldPath) -> bool {
+    !path.is_positional() && path.literal().is_none()
+}
+
+/// Where all items of each list show the same, it is the first one's; no item is meant more than another.
+fn any_item(choices: &mut Vec<Choice>, table: &Table) {
+    let alike = |cell: &Value| items(cell).iter().all(|item| equal(item, &items(cell)[0]));
+    let first_of_alike = |choice: &&Choice| {
+        let all = table.get(&choice.path.without_positions()).map(|column| &column.cells);
+        choice.path.steps.contains(&Step::At(0))
+            && all.is_some_and(|cells| cells.iter().flatten().filter(|cell| !is_empty(Some(cell))).all(alike))
+    };
+    if let Some(first) = choices.iter().find(first_of_alike).cloned() {
+        let place = first.path.without_positions().keys().join(".");
+        choices.retain(|choice| choice.path == first.path || choice.path.keys().join(".") != place);
+    }
+}
+
+/// Of two flags of one object that are each other's opposite in all rows, the one that is not negated.
+fn not_negated(choices: &mut Vec<Choice>, table: &Table) {
+    let opposite = |a: &Choice, b: &Choice| {
+        let (Some(x), Some(y)) = (table.get(&a.path), table.get(&b.path)) else { return false };
+        let flags = |cell: &Option<Value>| cell.as_ref().and_then(Value::as_bool);
+        let both = x.cells.iter().zip(&y.cells).map(|(x, y)| (flags(x), flags(y)));
+        let filled = both.clone().filter(|(x, _)| x.is_some()).count();
+        filled >= FEWEST_FLAGS && both.clone().all(|(x, y)| x == y.map(|y| !y)) && a.path.parent() == b.path.parent()
+    };
+    let all = choices.clone();
+    choices.retain(|choice| {
+        let rather = |other: &Choice| other.conversion == Conversion::Same && opposite(choice, other);
+        choice.conversion != Conversion::Not || !all.iter().any(rather)
+    });
+}
+
+/// A conversion that costs this much more is no rival.
+const FAR_FETCHED: u32 = 6;
+
+/// Rows in which two flags have to be each other's opposite.
+const FEWEST_FLAGS: usize = 5;
+
+/// What stands in the object where the value stood before is meant, not its likeness in an object that is new.
+fn same_parent(choices: &mut Vec<Choice>, request: &Request<'_>, table: &Table) {
+    let Some(old) = request.old_path else { return };
+    let parent = old.parent();
+    let Some((before, _)) = request.before.filter(|_| !parent.steps.is_empty()) else { return };
+    let beside = |choice: &Choice| choice.path.parent() == parent && choice.conversion == Conversion::Same;
+    let known = |choice: &Choice| {
+        let around = choice.path.parent();
+        before.columns.iter().any(|column| column.path.steps.starts_with(&around.steps))
+    };
+    if choices.iter().filter(|choice| beside(choice)).count() == 1 && table.get(old).is_none() {
+        let all = choices.clone();
+        choices.retain(|choice| beside(choice) || known(choice) && !choice.path.parent().steps.is_empty());
+        if choices.is_empty() {
+            *choices = all;
+        }
+    }
 }
 
 pub(crate) fn has_namesake(choice: &Choice, request: &Request<'_>, table: &Table) -> bool {
@@ -193,7 +274,7 @@ pub(crate) fn rank(choice: &Choice, request: &Request<'_>) -> Likeness {
         .iter()
         .rev()
         .skip(1)
-        .any(|key| request.names.iter().any(|name| likeness(name, key) >= Likeness::Same));
+        .any(|key| request.names.iter().any(|name| likeness(name, key) >= Likeness::Close));
     let place = if around { place.max(Likeness::Close) } else { place };
     request.names.iter().map(|old| likeness(old, name)).max().unwrap_or(Likeness::None).max(literal).max(place)
 }

@@ -124,6 +124,18 @@ impl<'a> Reading<'a> {
     }
 }
 
+impl Reading<'_> {
+    /// The way from the record to the rows of a context, if it is plain.
+    pub(crate) fn path_of(&self, context: usize) -> Option<FieldPath> {
+        let context = &self.contexts[context];
+        let own = context.path.clone()?;
+        match context.parent {
+            Some(parent) => Some(self.path_of(parent)?.joined(&own)),
+            None => Some(own),
+        }
+    }
+}
+
 /// The row that names are read of, and how it is written.
 #[derive(Debug, Clone)]
 struct Scope {

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
+use crate::convert::items;
+use crate::keyed::{keyed_objects, objects_at};
 use crate::path::{FieldPath, Literal, Step};
 use crate::refer::referred;
 
@@ -14,6 +16,8 @@ const DEEPEST: usize = 24;
 const MOST_SELECTED: usize = 600;
 /// A list of values with a fixed length up to this is a tuple, such as a position on a map.
 const LONGEST_TUPLE: usize = 12;
+/// A row that is a list itself has at most this many values.
+const LONGEST_ROW: usize = 60;
 /// A field whose values name the items of an array has no more values than this.
 const MOST_SELECTOR_VALUES: usize = 40;
 
@@ -112,8 +116,12 @@ impl Table {
         let cell = &mut column.cells[row];
         match cell {
             None => *cell = Some(value.clone()),
-            Some(Value::Array(items)) if within_array => items.push(value.clone()),
-            Some(first) if within_array => *first = Value::Array(vec![first.clone(), value.clone()]),
+            // As JSONata has it: the only list on the way stays a list, several are one.
+            Some(Value::Array(all)) if within_array => all.extend_from_slice(items(value)),
+            Some(first) if within_array => {
+                let all = std::iter::once(first.clone()).chain(items(value).iter().cloned()).collect();
+                *first = Value::Array(all);
+            }
             Some(_) => {}
         }
     }
@@ -132,7 +140,7 @@ impl Table {
             }
             Value::Array(items) if items.is_empty() => self.put(row, steps, value, within_array),
             // As JSONata has it: a list of values is itself, items of lists are walked through.
-            Value::Array(items) if !within_array && items.iter().all(is_single) => self.put(row, steps, value, false),
+            Value::Array(items) if items.iter().all(is_single) => self.put(row, steps, value, within_array),
             Value::Array(items) => {
                 for item in items.iter().take(1_000) {
                     self.note(row, item, steps, true, depth + 1);
@@ -172,6 +180,21 @@ impl Table {
             self.select_places(&path.steps, &instances, 0);
             self.select_named(&path, &instances);
         }
+        self.select_keyed(rows);
+    }
+
+    /// Names and values of objects whose names are data.
+    fn select_keyed(&mut self, rows: &[&Value]) {
+        for place in keyed_objects(rows) {
+            let with = |step: Step| place.iter().cloned().chain([step]).collect::<Vec<_>>();
+            for (row, fields) in objects_at(rows, &place).into_iter().enumerate() {
+                let Some(fields) = fields else { continue };
+                let names = fields.keys().map(|key| Value::from(key.as_str())).collect();
+                self.put(row, &with(Step::Names), &Value::Array(names), false);
+                let values: Vec<Value> = fields.values().cloned().collect();
+                self.note(row, &Value::Array(values), &mut with(Step::Any), false, 0);
+            }
+        }
     }
 
     /// First and last items; of tuples, whose length is the same everywhere, every item.
@@ -179,7 +202,7 @@ impl Table {
         let mut filled = instances.iter().filter(|items| !items.is_empty());
         let Some(length) = filled.next().map(|items| items.len()) else { return };
         let tuple = filled.all(|items| items.len() == length)
-            && length <= LONGEST_TUPLE
+            && (length <= LONGEST_TUPLE || path.is_empty() && length <= LONGEST_ROW)
             && instances.iter().all(|items| items.iter().all(|item| !item.is_object()));
         let places: Vec<i64> = if tuple { (0..length as i64).collect() } else { vec![0, -1] };
         for place in places {

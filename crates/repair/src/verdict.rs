@@ -82,7 +82,10 @@ pub(crate) fn decide(findings: &Findings) -> Decision {
     }
     let by_name_only = findings.new_records < FEWEST_BY_NAME
         && findings.fields.iter().any(|field| {
-            matches!(field.evidence, Evidence::SameName | Evidence::Systematic { .. } | Evidence::Recast { .. })
+            matches!(
+                field.evidence,
+                Evidence::SameName | Evidence::SamePattern | Evidence::Systematic { .. } | Evidence::Recast { .. }
+            )
         });
     if by_name_only {
         reasons.push(format!("only {} records to believe names on", findings.new_records));

@@ -19,7 +19,7 @@ use crate::record::copy_headers;
 use crate::settings::KafkaSettings;
 
 /// Most bytes of records that wait to be taken; one larger record waits alone.
-const WAITING_BYTES: usize = 16 << 20;
+const WAITING_BYTES: usize = 4 << 20;
 
 /// Where a tail starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,7 +75,7 @@ impl Tail {
     /// [`StreamError`] when the client cannot be made or the topic's partitions cannot be had within
     /// ten seconds.
     pub async fn start(kafka: &KafkaSettings, topic: &str, from: TailFrom) -> Result<Self, StreamError> {
-        let mut config = kafka.consumer_config()?;
+        let mut config = kafka.tail_config()?;
         config.set("group.id", "prunella.tail").set("enable.partition.eof", "true");
         let stop = CancellationToken::new();
         let (sender, records) = channel(1024);

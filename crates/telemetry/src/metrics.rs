@@ -75,6 +75,8 @@ metrics! {
     RUNS_ENDED: IntCounterVec = counters("prunella_runs_ended_total", "Runs ended, by status.", &["workspace", "workflow", "status"]);
     RUN_SECONDS: HistogramVec = seconds("prunella_run_seconds", "Time from the trigger to the end of a run.", &["workspace", "workflow"]);
     RUNS_LIVE: IntGauge = gauge("prunella_runs_live", "Runs this process holds that have not ended.");
+    RUNS_LIVE_BYTES: IntGauge = gauge("prunella_runs_live_bytes", "Bytes of the runs this process holds that have not ended (limit: runs.memory).");
+    TRIGGERS_HELD_BACK: IntGauge = gauge("prunella_triggers_held_back", "Trigger topics that this process leaves alone because live runs take too much memory.");
     STALE: IntCounterVec = counters("prunella_stale_results_total", "Results that came for an ended run or an old attempt.", &["kind"]);
 
     SOURCE_REQUESTS: IntCounterVec = counters("prunella_source_requests_total", "Pages asked of sources, by outcome.", &["workspace", "workflow", "outcome"]);

@@ -2,12 +2,10 @@
 
 use bytes::Bytes;
 use serde_json::Value;
-use serde_json::value::RawValue;
 
-use prunella_mapping::Bindings;
 use prunella_model::workflow::OnInvalid;
 use prunella_model::{Code, MappingKey};
-use prunella_platform::{OnFailure, Refusal, StepWork, moment_of, output_key};
+use prunella_platform::{OnFailure, OutputLimits, Refusal, StepWork, moment_of};
 use prunella_redact::FieldPattern;
 use prunella_stream::homes::now_millis;
 use prunella_stream::{DeadLetter, OutRecord, Record, StageError};
@@ -190,35 +188,9 @@ fn check(
     output: &Bytes,
     record: &Record,
 ) -> Result<Option<OutRecord>, Refusal> {
-    let not_json = |error: serde_json::Error| Refusal::new(Code::ItemNotJson, format!("the item is not JSON: {error}"));
-    let key_expression = work.plan().output().key.as_ref().filter(|_| work.is_output());
-    let parsed: Option<Value> = match (&work.step().schema, key_expression) {
-        (None, None) => {
-            serde_json::from_slice::<&RawValue>(output).map_err(not_json)?;
-            None
-        }
-        _ => Some(serde_json::from_slice(output).map_err(not_json)?),
-    };
-    if let (Some(schema), Some(value)) = (&work.step().schema, &parsed)
-        && !schema.is_valid(value)
-    {
-        return Err(Refusal::invalid(schema, value, deps.settings.max_field_errors));
-    }
-    if !work.is_output() {
-        return Ok(None);
-    }
-    let key = match (key_expression, &parsed) {
-        (Some(expression), Some(value)) => {
-            let moment = moment_of(&batch.item_id(item.index), record.timestamp);
-            output_key(expression, value, &Bindings::new(), moment, &deps.limits)?
-        }
-        _ => Bytes::from(batch.at.run.to_string()),
-    };
-    let limit = deps.settings.max_output_bytes;
-    if (output.len() + key.len()) as u64 > limit.bytes() {
-        let message = format!("the item has {} bytes, the limit is {limit} (validator.max-output-bytes)", output.len());
-        return Err(Refusal::new(Code::OutputTooLarge, message));
-    }
+    let moment = moment_of(&batch.item_id(item.index), record.timestamp);
+    let limits = OutputLimits { settings: &deps.settings, mapping: &deps.limits };
+    let Some(key) = work.judge(output, &batch.at.run, moment, limits)? else { return Ok(None) };
     let topic = deps.platform.topics.output(&batch.at.workspace, &batch.at.workflow);
     let headers = record
         .headers

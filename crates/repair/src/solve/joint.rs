@@ -179,9 +179,9 @@ impl Solver<'_> {
                     |value| matches!(value, Ok(value) if is_empty(value.as_ref()) || schema.allows(value.as_ref())),
                 );
                 let new: Vec<Option<Value>> = new.into_iter().map(|value| value.ok().flatten()).collect();
-                valid
-                    && (forms::common(&old) == forms::common(&new)
-                        || forms::recast(&old, &new) == Some(Conversion::Same))
+                let same_form =
+                    forms::common(&old) == forms::common(&new) && forms::date_form(&old) == forms::date_form(&new);
+                valid && (same_form || forms::recast(&old, &new) == Some(Conversion::Same))
             });
             if serves && leaves().next().is_some() {
                 if trial[index].choice.as_ref().is_some_and(|choice| choice.path.steps.is_empty()) {

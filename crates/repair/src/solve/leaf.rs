@@ -51,7 +51,12 @@ impl Solver<'_> {
         let fitted = leaf.atoms.iter().any(|index| {
             resolutions[*index].choice.as_ref().is_some_and(|choice| choice.conversion.learned_bits() > 2.0)
         });
-        let weak = matches!(evidence, Evidence::Gone | Evidence::Quiet | Evidence::Named | Evidence::Refuted { .. });
+        let weak = match evidence {
+            Evidence::Gone | Evidence::Quiet | Evidence::Named | Evidence::Refuted { .. } => true,
+            // Values that cannot be told apart one by one may be told together.
+            Evidence::Tied { .. } => leaf.atoms.len() > 1,
+            _ => false,
+        };
         let volatile = !changed && matches!(evidence, Evidence::Kept { .. });
         if !known.is_empty()
             && (weak || (fitted && !leaf.conditional) || (!volatile && contradicted(&text).is_some()))
@@ -125,6 +130,8 @@ impl Solver<'_> {
             redefined: false,
             stale: level.is_stale(),
             lens: None,
+            outputs: None,
+            home: None,
             selector: None,
             ingredients: self.ingredients,
         };

@@ -2,6 +2,7 @@
 
 mod joint;
 mod leaf;
+mod trials;
 mod values;
 
 use std::cell::RefCell;
@@ -13,6 +14,7 @@ use serde_json::Value;
 use crate::eval::Evaluator;
 use crate::evidence::Evidence;
 use crate::guard::{Jump, JumpKind, jumps};
+use crate::join::Output;
 use crate::named;
 use crate::path::{FieldPath, Literal, Step};
 use crate::pick::Choice;
@@ -21,7 +23,7 @@ use crate::profile::OutputProfile;
 use crate::rewrite::{Edit, splice};
 use crate::rows::{Level, link};
 use crate::settings::Ingredients;
-use crate::syntax::{Atom, Reading};
+use crate::syntax::{Atom, Leaf, Reading};
 use crate::value::{equal_options, is_empty};
 
 /// A value per row; absent is `None`.
@@ -77,6 +79,8 @@ pub(crate) struct Solver<'a> {
     pub(crate) levels: Vec<Level>,
     /// Per level, the selector that has all literals of the old selectors.
     selectors: Vec<Option<Vec<String>>>,
+    /// Per level, whether its rows are of a group that was not seen before: another region, another shop.
+    new_groups: Vec<bool>,
     /// What has been settled so far, for variables that parts of the mapping read.
     edits: RefCell<Vec<Edit>>,
 }
@@ -100,18 +104,28 @@ impl<'a> Solver<'a> {
         new_records: Vec<&'a Value>,
         schema: &'a Value,
     ) -> Self {
-        let mut levels = vec![Level::root(&old_records, &new_records, ingredients)];
+        let fields_of = |context: usize| -> Vec<FieldPath> {
+            let atoms = reading.atoms.iter().filter(|atom| atom.context == context);
+            atoms.filter_map(|atom| atom.path.clone()).filter(|path| !path.steps.is_empty()).collect()
+        };
+        // The record is known by all that is read of it, in whatever iteration.
+        let all: Vec<FieldPath> = (0..reading.contexts.len())
+            .filter_map(|context| Some((reading.path_of(context)?, fields_of(context))))
+            .flat_map(|(around, fields)| fields.into_iter().map(move |field| around.joined(&field)))
+            .collect();
+        let mut levels = vec![Level::root(&old_records, &new_records, &all, ingredients)];
         for (index, context) in reading.contexts.iter().enumerate().skip(1) {
-            let fields: Vec<FieldPath> = reading
-                .atoms
-                .iter()
-                .filter(|atom| atom.context == index)
-                .filter_map(|atom| atom.path.clone())
-                .filter(|path| !path.steps.is_empty())
-                .collect();
+            let fields = fields_of(index);
             let around = &levels[context.parent.unwrap_or(0)];
             let sides = (old_records.as_slice(), new_records.as_slice());
             levels.push(Level::within(around, context, &fields, sides, evaluator, ingredients));
+        }
+        if ingredients.overlap {
+            for (index, level) in levels.iter_mut().enumerate() {
+                let outputs = outputs_of(reading, index, level, &old_records, evaluator);
+                let reads = if index == 0 { all.clone() } else { fields_of(index) };
+                level.join_by_outputs(&reads, &outputs);
+            }
         }
         let parents: Vec<Option<usize>> = reading.contexts.iter().map(|context| context.parent).collect();
         link(&mut levels, &parents);
@@ -123,6 +137,7 @@ impl<'a> Solver<'a> {
             old_records,
             new_records,
             schema,
+            new_groups: levels.iter().map(Level::is_new_group).collect(),
             levels,
             selectors,
             edits: RefCell::default(),
@@ -306,6 +321,29 @@ impl<'a> Solver<'a> {
         }
         (known, reproduced)
     }
+}
+
+/// What the mapping makes of the old rows of a level, field by field; a field that is read as it is says nothing more.
+fn outputs_of(
+    reading: &Reading<'_>,
+    context: usize,
+    level: &Level,
+    records: &[&Value],
+    evaluator: &Evaluator,
+) -> Vec<Output> {
+    let own = |leaf: &&Leaf| leaf.context == context && !leaf.outer && !leaf.opaque && !leaf.atoms.is_empty();
+    let made = |leaf: &Leaf| {
+        let text = reading.source.get(leaf.span.start..leaf.span.end)?;
+        if leaf.atoms.iter().any(|atom| reading.atoms[*atom].text == text) {
+            return None;
+        }
+        let rows = &level.old;
+        let values = rows.values.iter().zip(&rows.record);
+        let values =
+            values.map(|(row, record)| evaluator.part(&reading.prelude, text, row, records[*record]).ok().flatten());
+        Some(Output { name: leaf.path.last()?.clone(), values: values.collect() })
+    };
+    reading.leaves.iter().filter(own).filter_map(made).collect()
 }
 
 /// The one field of items under whose values most literals of the old selectors stand.

@@ -2,15 +2,15 @@
 
 use serde_json::Value;
 
-use super::{Resolution, Seen, Solver};
-use crate::convert::Conversion;
+use super::{Resolution, Seen, Solver, Values};
+use crate::convert::{Conversion, items};
 use crate::evidence::Evidence;
 use crate::forms::{self, Form};
-use crate::path::FieldPath;
-use crate::pick::{Choice, Pick, Rarity, Request, pick};
+use crate::path::{FieldPath, Step};
+use crate::pick::{Choice, Outputs, Pick, Rarity, Request, pick};
 use crate::schema::FieldSchema;
 use crate::table::Column;
-use crate::value::{equal_options, is_empty};
+use crate::value::{equal, equal_options, is_empty};
 
 impl Solver<'_> {
     /// What known entities and unchanged places say about a value; `None` leaves it to names.
@@ -42,7 +42,7 @@ impl Solver<'_> {
             if agree > 0 {
                 return Some(Resolution::stays(Evidence::Kept { confirmed: agree }));
             }
-            return self.by_form(seen);
+            return self.only_item(index, seen, &[]).or_else(|| self.by_form(atom.context, seen));
         }
         if alive && !stale && self.outputs_agree(index) {
             return Some(Resolution::stays(Evidence::Kept { confirmed: agree + disagree }));
@@ -61,12 +61,15 @@ impl Solver<'_> {
                 Some(Resolution { choice, evidence: Evidence::Tied { rivals }, rivals: choices.collect() })
             }
             Pick::None if seen.wrapped => None,
-            Pick::None if stale && alive => self.by_form(seen),
+            Pick::None if stale && alive => self.by_form(atom.context, seen),
             Pick::None if !alive => self.perhaps_quiet(atom.context, seen),
             Pick::None if is_volatile(&known, seen, agree, disagree) => {
                 Some(Resolution::stays(Evidence::Kept { confirmed: agree }))
             }
             Pick::None => {
+                if let Some(item) = self.only_item(index, seen, &known) {
+                    return Some(item);
+                }
                 let example = example.unwrap_or_default();
                 Some(Resolution::stays(Evidence::Refuted { example }))
             }
@@ -86,6 +89,14 @@ impl Solver<'_> {
         let names = self.names_of(index);
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let shown = self.reading.leaves.iter().find(|leaf| leaf.atoms == [index]);
+        let trials = self.trials(index, known);
+        let try_value =
+            |row: usize, value: Option<&Value>| trials.as_ref().and_then(|trials| trials.of(self, row, value));
+        let outputs = trials.as_ref().map(|trials| Outputs {
+            known: trials.known.clone(),
+            of: &try_value,
+            rarity: Rarity::of(&trials.before),
+        });
         let members = shown.map(|leaf| FieldSchema::of(self.schema, &leaf.path).members).unwrap_or_default();
         let request = Request {
             known,
@@ -99,6 +110,8 @@ impl Solver<'_> {
             redefined: alive,
             stale: level.is_stale(),
             lens: atom.lens.as_ref(),
+            outputs,
+            home: None,
             selector: self.selector(atom.context),
             ingredients: self.ingredients,
         };
@@ -125,8 +138,63 @@ impl Solver<'_> {
         names
     }
 
+    /// A value that became a list which holds it alone, or again and again.
+    fn only_item(&self, index: usize, seen: &Seen, known: &[(usize, Option<&Value>)]) -> Option<Resolution> {
+        let atom = &self.reading.atoms[index];
+        let old = atom.path.as_ref()?;
+        let filled = || seen.new.iter().flatten().filter(|value| !is_empty(Some(value)));
+        let alike = |value: &Value| {
+            let items = items(value);
+            value.is_array() && items.iter().all(|item| equal(item, &items[0]))
+        };
+        if !self.ingredients.structure || forms::is_list(&seen.old) || filled().count() == 0 || !filled().all(alike) {
+            return None;
+        }
+        // One value in a list may be the first of several tomorrow, unless the source writes all its values so.
+        let repeats = filled().filter(|value| items(value).len() > 1).count() >= FEWEST_LISTS;
+        if !repeats && known.is_empty() && !self.writes_lists(atom.context) {
+            return None;
+        }
+        let level = &self.levels[atom.context];
+        let first = |column: &&Column| {
+            let positions = column.path.steps.iter().filter(|step| matches!(step, Step::At(_)));
+            positions.eq([&Step::At(0)]) && column.path.without_positions() == *old
+        };
+        let of_item = FieldPath { root: old.root, steps: old.steps.iter().cloned().chain([Step::At(0)]).collect() };
+        let places = level.new_table.columns.iter().filter(first).map(|column| column.path.clone()).chain([of_item]);
+        let shown = |path: FieldPath| {
+            let cells: Values = self.eval_new(atom.context, &path.render(""));
+            let filled = cells.iter().any(|cell| !is_empty(cell.as_ref()));
+            (filled && !forms::is_list(&cells)).then_some((path, cells))
+        };
+        let (path, cells) = places.into_iter().find_map(shown)?;
+        let cells: Values = cells.into_iter().map(|cell| atom.seen_through_lens(cell)).collect();
+        let conversion = forms::recast(&seen.old, &cells)?;
+        let choice = Choice::plain(path, conversion);
+        let agrees = |(row, expected): &(usize, Option<&Value>)| {
+            let now = choice.predict(cells[*row].as_ref());
+            equal_options(now.as_ref(), *expected) || is_empty(now.as_ref()) && is_empty(*expected)
+        };
+        let evidence = Evidence::Recast { conversion: "the item of a list".to_owned() };
+        known.iter().all(agrees).then(|| Resolution::new(Some(choice), evidence))
+    }
+
+    /// Whether several values of the rows that stood alone are lists of one item now, and none of more.
+    fn writes_lists(&self, context: usize) -> bool {
+        let level = &self.levels[context];
+        let single = |cells: &[Option<Value>]| !cells.iter().flatten().any(Value::is_array);
+        let of_one = |cells: &[Option<Value>]| {
+            let mut filled = cells.iter().flatten().filter(|value| !is_empty(Some(value))).peekable();
+            filled.peek().is_some() && filled.all(|value| value.as_array().is_some_and(|items| items.len() == 1))
+        };
+        let both = level.old_table.columns.iter().filter(|column| !column.path.root && single(&column.cells));
+        let now: Vec<&Column> = both.filter_map(|column| level.new_table.get(&column.path)).collect();
+        let lists = now.iter().filter(|column| of_one(&column.cells)).count();
+        lists >= FEWEST_LISTS.min(2) && lists * 2 > now.len()
+    }
+
     /// No known entity shows it: the form of the values has to do.
-    pub(super) fn by_form(&self, seen: &Seen) -> Option<Resolution> {
+    pub(super) fn by_form(&self, context: usize, seen: &Seen) -> Option<Resolution> {
         let kept = Resolution::stays(Evidence::Kept { confirmed: 0 });
         let nothing_before = seen.old.iter().all(|value| is_empty(value.as_ref()));
         if nothing_before || !self.ingredients.values {
@@ -141,6 +209,7 @@ impl Solver<'_> {
                 Some(Resolution::new(Some(choice), evidence))
             }
             _ if forms::common(&seen.old).is_none() && forms::common(&seen.new).is_none() => Some(kept),
+            None if self.new_groups[context] && forms::same_style(&seen.old, &seen.new) => Some(kept),
             _ => {
                 let (was, is) = (forms::common(&seen.old), forms::common(&seen.new));
                 let example = format!("was {was:?}, is {is:?}").to_lowercase();
@@ -197,6 +266,9 @@ impl Solver<'_> {
         checked
     }
 }
+
+/// Rows in which a list has to hold the same value again and again.
+const FEWEST_LISTS: usize = 3;
 
 pub(super) fn contradiction(expected: Option<&Value>, now: Option<&Value>) -> String {
     let shown = |value: Option<&Value>| match value {

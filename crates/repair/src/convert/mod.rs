@@ -1,7 +1,12 @@
 //! Conversions that evidence can support: what they do to a value, and how JSONata says it.
 
+mod duration;
+mod text;
+
 use serde::Serialize;
 use serde_json::Value;
+
+pub use duration::Duration;
 
 use crate::dates::DateForm;
 use crate::value::{as_number, equal, number_text, plain_number};
@@ -34,6 +39,8 @@ pub enum Conversion {
     /// The first letter large, the others small.
     Capital,
     Trim,
+    /// Without quotation marks around.
+    Unquote,
     /// The part at this place between separators; negative places count from the end.
     Part {
         separator: String,
@@ -42,12 +49,29 @@ pub enum Conversion {
     AddPrefix(String),
     StripPrefix(String),
     AddSuffix(String),
+    StripSuffix(String),
+    /// The characters from a place on, `length` of them or all.
+    Slice {
+        start: usize,
+        length: Option<usize>,
+    },
     Swap {
         from: char,
         to: char,
     },
+    /// By another unit of time or of bytes, multiplied or `over` it; `decimals` of the result are kept.
+    Unit {
+        factor: u32,
+        over: bool,
+        decimals: u32,
+        rounded: bool,
+    },
+    /// A length of time as seconds.
+    Seconds(Duration),
     /// Values one by one.
     Table(Vec<(Value, Value)>),
+    /// As it is, but for these values.
+    Except(Vec<(Value, Value)>),
     /// Whether it is this value.
     Is(Value),
     Not,
@@ -87,6 +111,12 @@ impl Conversion {
                 if *to_number { number(parsed) } else { Value::from(plain) }
             }
             Scale { power, decimals, rounded } => number(scaled(as_number(value)?, *power, *decimals, *rounded)),
+            Unit { factor, over, decimals, rounded } => {
+                let (value, factor) = (as_number(value)?, f64::from(*factor));
+                let moved = if *over { value / factor } else { value * factor };
+                number(if *rounded { round_to(moved, *decimals) } else { moved })
+            }
+            Seconds(form) => number(form.seconds(text?)?),
             Date { from, to } => to.write(from.millis(value)?)?,
             Lower => Value::from(text?.to_lowercase()),
             Upper => Value::from(text?.to_uppercase()),
@@ -96,6 +126,10 @@ impl Conversion {
                 Value::from(first + &letters.as_str().to_lowercase())
             }
             Trim => Value::from(text?.trim()),
+            Unquote => {
+                let text = text?.trim();
+                Value::from(text.strip_prefix('"')?.strip_suffix('"')?.replace("\"\"", "\""))
+            }
             Part { separator, place } => {
                 let parts: Vec<_> = text?.split(separator.as_str()).collect();
                 let at = if *place < 0 { parts.len() as i64 + place } else { *place };
@@ -104,8 +138,25 @@ impl Conversion {
             AddPrefix(prefix) => Value::from(format!("{prefix}{}", ToText.apply(value)?.as_str()?)),
             AddSuffix(suffix) => Value::from(format!("{}{suffix}", ToText.apply(value)?.as_str()?)),
             StripPrefix(prefix) => Value::from(text?.strip_prefix(prefix.as_str())?),
+            StripSuffix(suffix) => Value::from(text?.strip_suffix(suffix.as_str())?),
+            Slice { start, length } => {
+                let rest = text?.chars().skip(*start);
+                let slice: String = match length {
+                    Some(length) => rest.take(*length).collect(),
+                    None => rest.collect(),
+                };
+                let whole = length.is_none_or(|length| slice.chars().count() == length);
+                if slice.is_empty() || !whole {
+                    return None;
+                }
+                Value::from(slice)
+            }
             Swap { from, to } => Value::from(text?.replace(*from, &to.to_string())),
             Table(pairs) => pairs.iter().find(|(from, _)| equal(from, value))?.1.clone(),
+            Except(pairs) => match pairs.iter().find(|(from, _)| equal(from, value)) {
+                Some((_, to)) => to.clone(),
+                None => value.clone(),
+            },
             Is(literal) => Value::from(equal(value, literal)),
             Not => Value::from(!value.as_bool()?),
             Join(separator) => {
@@ -133,82 +184,17 @@ impl Conversion {
         })
     }
 
-    /// JSONata of the conversion of `x`; may hold operators, see [`Conversion::is_operation`].
-    pub(crate) fn render(&self, x: &str) -> String {
-        let literal = |text: &str| Value::from(text).to_string();
-        match self {
-            Same => x.to_owned(),
-            ToText => format!("$string({x})"),
-            ToNumber => format!("$number({x})"),
-            Decimal { thousands, point, to_number } => {
-                let mut text = format!("$replace({x}, \"{thousands}\", \"\")");
-                if *point != '.' {
-                    text = format!("$replace({text}, \"{point}\", \".\")");
-                }
-                if *to_number { format!("$number({text})") } else { text }
-            }
-            Scale { power: 0, decimals: 0, .. } => format!("$round({x})"),
-            Scale { power: 0, decimals, .. } => format!("$round({x}, {decimals})"),
-            Scale { power, decimals, rounded } => {
-                let factor = format!("1{}", "0".repeat(power.unsigned_abs() as usize));
-                match (*power > 0, decimals) {
-                    (false, decimals) if *rounded => format!("$round({x} / {factor}, {decimals})"),
-                    (true, 0) => format!("$round({x} * {factor})"),
-                    (true, decimals) => format!("$round({x} * {factor}, {decimals})"),
-                    (false, _) => format!("{x} / {factor}"),
-                }
-            }
-            Date { from, to } => from.conversion(*to, x).unwrap_or_else(|| x.to_owned()),
-            Lower => format!("$lowercase({x})"),
-            Upper => format!("$uppercase({x})"),
-            Capital => format!("$uppercase($substring({x}, 0, 1)) & $lowercase($substring({x}, 1))"),
-            Trim => format!("$trim({x})"),
-            Part { separator, place } => format!("$split({x}, {})[{place}]", literal(separator)),
-            AddPrefix(prefix) => format!("{} & {x}", literal(prefix)),
-            AddSuffix(suffix) => format!("{x} & {}", literal(suffix)),
-            StripPrefix(prefix) => format!("$substringAfter({x}, {})", literal(prefix)),
-            Swap { from, to } => {
-                format!("$replace({x}, {}, {})", literal(&from.to_string()), literal(&to.to_string()))
-            }
-            Table(pairs) => match pairs.as_slice() {
-                [(Value::Bool(first), a), (Value::Bool(_), b)] => {
-                    let (yes, no) = if *first { (a, b) } else { (b, a) };
-                    format!("{x} = true ? {yes} : {no}")
-                }
-                _ => {
-                    let entries: Vec<_> = pairs
-                        .iter()
-                        .map(|(from, to)| {
-                            let key = ToText.apply(from).unwrap_or_default();
-                            format!("{key}: {to}")
-                        })
-                        .collect();
-                    format!("$lookup({{ {} }}, $string({x}))", entries.join(", "))
-                }
-            },
-            Is(literal) => format!("{x} = {literal}"),
-            Not => format!("$not({x})"),
-            Join(separator) if separator.is_empty() => format!("$join({x})"),
-            Join(separator) => format!("$join({x}, {})", literal(separator)),
-            Split(separator) => format!("$split({x}, {})", literal(separator)),
-            Count => format!("$count({x})"),
-            Sum => format!("$sum({x})"),
-            FirstOfLength(length) => format!("{x}[$length($) = {length}][0]"),
-            Each(inner) => format!("{x}.({})", inner.render("$")),
-            Chain(chain) => chain.iter().fold(x.to_owned(), |x, conversion| {
-                let text = conversion.render(&x);
-                if conversion.is_operation() { format!("({text})") } else { text }
-            }),
-        }
-    }
-
     /// Whether the text has an operator outside parentheses.
     pub(crate) fn is_operation(&self) -> bool {
         match self {
             Scale { power, rounded, .. } => *power < 0 && !rounded,
-            Capital | AddPrefix(_) | AddSuffix(_) | Is(_) => true,
+            Unit { rounded, .. } => !rounded,
+            Capital | AddPrefix(_) | AddSuffix(_) | Is(_) | Except(_) => true,
             Table(pairs) => pairs.len() == 2 && pairs[0].0.is_boolean(),
-            Date { to, from } => *to == DateForm::EpochMillis && *from == DateForm::EpochSeconds,
+            Date { to, from } => {
+                *to == DateForm::EpochMillis
+                    && matches!(from, DateForm::EpochSeconds | DateForm::EpochSecondsText | DateForm::ExcelDay)
+            }
             _ => false,
         }
     }
@@ -236,9 +222,18 @@ impl Conversion {
     /// Whether its particulars were taken from the records, so that one of them is no proof.
     pub(crate) fn is_learned(&self) -> bool {
         match self {
-            Same | ToText | ToNumber | Decimal { .. } | Date { .. } | Lower | Upper | Capital | Trim | Count | Sum => {
-                false
-            }
+            Same
+            | ToText
+            | ToNumber
+            | Decimal { .. }
+            | Date { .. }
+            | Lower
+            | Upper
+            | Capital
+            | Trim
+            | Unquote
+            | Count
+            | Sum => false,
             Each(inner) => inner.is_learned(),
             Chain(chain) => chain.iter().any(Conversion::is_learned),
             _ => true,
@@ -248,8 +243,8 @@ impl Conversion {
     /// Whether zero and `false` are values to be converted.
     pub(crate) fn reads_numbers(&self) -> bool {
         match self {
-            Scale { .. } | ToText | Not | Table(_) | AddPrefix(_) | AddSuffix(_) => true,
-            Date { from, .. } => matches!(from, DateForm::EpochSeconds | DateForm::EpochMillis | DateForm::Ticks),
+            Scale { .. } | Unit { .. } | ToText | Not | Table(_) | Except(_) | AddPrefix(_) | AddSuffix(_) => true,
+            Date { from, .. } => from.is_number(),
             Chain(chain) => chain.first().is_some_and(Conversion::reads_numbers),
             _ => false,
         }
@@ -260,10 +255,12 @@ impl Conversion {
         match self {
             Same => 0,
             ToText | ToNumber => 1,
-            Lower | Upper | Capital | Trim | Not | Date { .. } | Decimal { .. } => 2,
-            Scale { .. } | Count | Sum | Join(_) | Split(_) | Is(_) => 3,
-            Part { .. } | StripPrefix(_) | AddPrefix(_) | AddSuffix(_) | Swap { .. } => 4,
+            Lower | Upper | Capital | Trim | Unquote | Not | Date { .. } | Decimal { .. } | Seconds(_) => 2,
+            Scale { .. } | Unit { .. } | Count | Sum | Join(_) | Split(_) | Is(_) => 3,
+            Part { .. } | StripPrefix(_) | StripSuffix(_) | AddPrefix(_) | AddSuffix(_) | Swap { .. } => 4,
+            Slice { .. } => 5,
             FirstOfLength(_) => 6,
+            Except(pairs) => 3 + pairs.len() as u32,
             Table(pairs) => 5 + pairs.len() as u32,
             Each(inner) => inner.cost() + 1,
             Chain(chain) => chain.iter().map(Conversion::cost).sum(),
@@ -276,53 +273,20 @@ impl Conversion {
             Is(_) | Not => 1.0,
             Count | Sum => 3.0,
             Scale { .. } | Date { .. } | Decimal { .. } => 4.0,
+            Seconds(_) => 3.0,
+            Unit { .. } => 6.0,
+            Slice { .. } => 7.0,
+            Except(pairs) => pairs.len() as f64 * 4.0,
             Part { .. } | Swap { .. } | Join(_) | Split(_) => 5.0,
-            AddPrefix(text) | StripPrefix(text) | AddSuffix(text) => (text.len() as f64 * 1.5).min(4.0),
+            AddPrefix(text) | StripPrefix(text) | AddSuffix(text) | StripSuffix(text) => {
+                (text.len() as f64 * 1.5).min(4.0)
+            }
             FirstOfLength(_) => 6.0,
             Each(inner) => inner.learned_bits(),
             Chain(chain) => chain.iter().map(Conversion::learned_bits).sum(),
             _ => 0.0,
         }
     }
-
-    /// What it does, for a reader.
-    pub fn describe(&self) -> String {
-        match self {
-            Same => "as it is".to_owned(),
-            ToText => "number to text".to_owned(),
-            ToNumber => "text to number".to_owned(),
-            Decimal { thousands, point, .. } => format!("numbers like 1{thousands}234{point}56"),
-            Scale { power: 0, .. } => "rounded".to_owned(),
-            Scale { power, .. } => {
-                let factor = format!("1{}", "0".repeat(power.unsigned_abs() as usize));
-                if *power > 0 { format!("times {factor}") } else { format!("divided by {factor}") }
-            }
-            Date { from, to } => format!("date from {} to {}", kebab(from), kebab(to)),
-            Lower => "in small letters".to_owned(),
-            Upper => "in capital letters".to_owned(),
-            Capital => "with a capital letter".to_owned(),
-            Trim => "without blanks around".to_owned(),
-            Part { separator, place } => format!("part {place} between \"{separator}\""),
-            AddPrefix(prefix) => format!("with \"{prefix}\" before"),
-            AddSuffix(suffix) => format!("with \"{suffix}\" behind"),
-            StripPrefix(prefix) => format!("without \"{prefix}\" before"),
-            Swap { from, to } => format!("\"{from}\" as \"{to}\""),
-            Table(pairs) => format!("recoded, {} values", pairs.len()),
-            Is(literal) => format!("whether it is {literal}"),
-            Not => "negated".to_owned(),
-            Join(separator) => format!("joined with \"{separator}\""),
-            Split(separator) => format!("split at \"{separator}\""),
-            Count => "number of items".to_owned(),
-            Sum => "sum of items".to_owned(),
-            FirstOfLength(length) => format!("the first of length {length}"),
-            Each(inner) => format!("each {}", inner.describe()),
-            Chain(chain) => chain.iter().map(Conversion::describe).collect::<Vec<_>>().join(", then "),
-        }
-    }
-}
-
-fn kebab(form: &DateForm) -> String {
-    serde_json::to_value(form).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 pub(crate) fn items(value: &Value) -> &[Value] {
@@ -342,6 +306,11 @@ fn scaled(value: f64, power: i32, decimals: u32, rounded: bool) -> f64 {
     if power < 0 && !rounded {
         return moved;
     }
+    round_to(moved, decimals)
+}
+
+/// As JSONata's `$round`: halves go to the even neighbour.
+fn round_to(number: f64, decimals: u32) -> f64 {
     let unit = 10f64.powi(decimals.cast_signed());
-    (moved * unit).round_ties_even() / unit
+    (number * unit).round_ties_even() / unit
 }
