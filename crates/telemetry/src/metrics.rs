@@ -89,6 +89,7 @@ metrics! {
     PARKED_BATCHES: IntGauge = gauge("prunella_parked_batches", "Batches this process holds that wait for their mapping.");
     HEAL_ATTEMPTS: IntCounterVec = counters("prunella_heal_attempts_total", "Attempts to heal a mapping by verdict.", &["verdict"]);
     MAPPINGS_ACTIVATED: IntCounterVec = counters("prunella_mappings_activated_total", "Versions of mappings that came into use.", &["workspace", "workflow"]);
+    MAPPINGS_ROLLED_BACK: IntCounterVec = counters("prunella_mappings_rolled_back_total", "Versions of mappings that were rolled back without being asked.", &["workspace", "workflow"]);
     PAUSED_STEPS: IntGaugeVec = gauges("prunella_guard_paused_steps", "1 while a step is paused because too many of its items go to the dead letters.", &["workspace", "workflow", "step"]);
     STREAM_HELD: IntGaugeVec = gauges("prunella_stream_held_partitions", "Partitions that a stream holds at a record it cannot take.", &["workspace", "stream"]);
     STREAMS_UNUSABLE: IntCounterVec = counters("prunella_stream_unusable_total", "Times the live version of a stream could not be run.", &["workspace", "stream", "code"]);

@@ -1,13 +1,16 @@
 //! One batch: check each item, send the valid ones on, count.
 
 use bytes::Bytes;
+use serde_json::Value;
 
 use prunella_model::workflow::OnInvalid;
 use prunella_model::{Code, MappingKey};
 use prunella_platform::{OnFailure, OutputLimits, Refusal, StepWork, moment_of};
+use prunella_redact::FieldPattern;
 use prunella_stream::homes::now_millis;
 use prunella_stream::{DeadLetter, OutRecord, Record, StageError};
 use prunella_telemetry::metrics;
+use prunella_vault::Place;
 use prunella_wire::records::{BatchResult, ErrorInfo, ParkedBatch, StageBatch, StageItem, TriggerOrigin};
 use prunella_wire::{ControlRecord, TraceContext, names};
 
@@ -96,10 +99,13 @@ pub async fn validate(
         return Ok(Validated { records, counted: Counted::Result(result) });
     };
     if waiting.is_empty() {
+        // The healer is told how many were valid even of items that are not to be remembered.
         if let (Some((item, output)), true) =
             (to_remember, deps.remember.is_due(&mapping, batch.mapping_version, result.valid))
+            && healing.settings.remember.is_on()
         {
             let input = deps.platform.claims.fetch(&item.input, u64::MAX, "").await?;
+            let (input, output) = (without(&input, &healing.redact), without(&output, &healing.redact));
             let sample = deps.remember.sample(mapping, &healing.base, batch.mapping_version, &input, &output);
             records.extend(sample.map(|sample| healer_record(deps, &sample.mapping, &sample)).transpose()?);
         }
@@ -121,6 +127,7 @@ pub async fn validate(
         },
         traceparent: TraceContext::of(&record.headers).map(|trace| trace.to_string()),
         tries: 0,
+        driven_with: 0,
         parked_at: now_millis(),
     };
     Ok(Validated { records, counted: Counted::Parked(Box::new(parked)) })
@@ -145,11 +152,24 @@ impl Counted {
     }
 }
 
+/// JSON without the fields that are not to be kept. What is no JSON is not looked into: it is nothing that is valid.
+fn without(json: &Bytes, fields: &[FieldPattern]) -> Bytes {
+    if fields.is_empty() {
+        return json.clone();
+    }
+    let mut value: Value = serde_json::from_slice(json).unwrap_or_default();
+    prunella_redact::remove(&mut value, fields);
+    value.to_string().into()
+}
+
 /// A record for the home of a mapping.
 fn healer_record<T: ControlRecord>(deps: &Deps, mapping: &MappingKey, record: &T) -> Result<OutRecord, StageError> {
     let topic = deps.platform.topics.stage_heal();
     let value = deps.platform.codec.encode(&topic, record)?;
-    Ok(OutRecord::new(topic, mapping.to_string(), value))
+    let key = mapping.to_string();
+    // It holds items: on its way to the healer it is as closed as where the healer keeps it.
+    let sealed = deps.platform.vault.seal(Place { store: "stage.heal", key: key.as_bytes() }, &value);
+    Ok(OutRecord::new(topic, key, Bytes::from(sealed)))
 }
 
 async fn output_of(deps: &Deps, item: &StageItem) -> Result<Bytes, StageError> {
