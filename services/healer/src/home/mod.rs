@@ -108,6 +108,10 @@ impl MappingHome {
     }
 
     async fn park(&mut self, batch: ParkedBatch, now: i64) -> Result<Vec<OutRecord>, StageError> {
+        if self.kept(&batch.mapping).driven.contains_key(&batch.key()) {
+            // It came twice: the validator was killed before it knew that it had sent it.
+            return Ok(Vec::new());
+        }
         let held: u64 = self.mappings.values().map(|kept| kept.waiting.bytes()).sum();
         if held > self.settings().max_parked_bytes.bytes() {
             // There is no room to wait in: what cannot be mapped now becomes a dead letter.
