@@ -56,7 +56,7 @@ chaos-sabotage: setup ## Break what is promised, one thing at a time: each has t
 
 MINUTES ?= 10
 overload: setup ## Twice what a process can take, for MINUTES=10: memory stays flat, nothing is lost
-	MINUTES=$(MINUTES) cargo test --locked --package prunella --test e2e -- --nocapture overload
+	MINUTES=$(MINUTES) cargo test --release --locked --package prunella --test e2e -- --nocapture overload_of
 
 bench: setup ## Benchmarks, every figure beside a baseline; BENCH_ARGS="--rounds 1" for a short look
 	@scripts/setup-valgrind.sh

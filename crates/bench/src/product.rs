@@ -4,30 +4,29 @@ use prunella_testkit::harness::{Broker, Installation, Prunella};
 use serde_json::json;
 
 use crate::client::SESSION_TIMEOUT;
-use crate::variant::Mode;
+use crate::variant::Variant;
 
 /// What carries a run from its trigger to its end. The gateway is left out: it reads, it does not take part.
 const SERVICES: [&str; 4] = ["orchestrator", "extractor", "transformer", "validator"];
 
 pub(crate) struct Product {
     installation: Installation,
-    slot_key: Option<&'static str>,
 }
 
 impl Product {
     /// With topics of its own, `partitions` each.
-    pub(crate) fn install(broker: &Broker, binary: &str, mode: &Mode, partitions: i32) -> Self {
+    pub(crate) fn install(broker: &Broker, binary: &str, variant: Variant, partitions: i32) -> Self {
         let changes = json!({
             "topics": { "partitions": partitions, "home-partitions": partitions },
             "kafka": { "librdkafka": { "session.timeout.ms": SESSION_TIMEOUT } },
             "telemetry": { "log-filter": "warn,prunella=info" },
         });
         let mut installation = Installation::on(broker, binary, &changes);
-        for (name, value) in &mode.environment {
+        for (name, value) in variant.environment() {
             installation = installation.with_environment(name, value);
         }
         installation.cli(&["topics", "apply"]).exits_with(0);
-        Self { installation, slot_key: mode.slot_key }
+        Self { installation }
     }
 
     /// Makes a workflow or stream live.
@@ -46,8 +45,7 @@ impl Product {
 
     /// One process with everything that runs need, the `slot`-th of those that run at the same time.
     pub(crate) fn serve(&self, slot: usize) -> Prunella {
-        let environment: Vec<_> = self.slot_key.iter().map(|key| (*key, slot.to_string())).collect();
-        self.installation.serve_with(&SERVICES, &environment)
+        self.installation.serve_with(&SERVICES, &[("PRUNELLA__PROCESSING__TRANSACTIONS__SLOT", slot.to_string())])
     }
 
     /// One process with every service there is, under whatever name.

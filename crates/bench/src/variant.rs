@@ -2,9 +2,7 @@
 
 use std::fmt;
 
-use prunella_testkit::harness::{Broker, Installation};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 /// What the product promises when it is interrupted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -43,91 +41,65 @@ impl Placement {
     }
 }
 
-/// A placement with a guarantee.
+/// A placement with guarantees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Variant {
     pub(crate) placement: Placement,
+    /// Of what is put out.
     pub(crate) guarantee: Guarantee,
+    /// Of the state of runs.
+    pub(crate) orchestrator: Guarantee,
 }
 
 impl fmt::Display for Variant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.placement.name(), self.guarantee.name())
+        let state = if self.orchestrator == self.guarantee { "" } else { "-outputs" };
+        write!(f, "{}/{}{state}", self.placement.name(), self.guarantee.name())
     }
 }
 
 /// A variable of the environment that sets a key of the configuration.
 type Setting = (&'static str, &'static str);
 
-/// The same guarantee for every service.
-fn guarantee_settings(guarantee: Guarantee) -> [Setting; 5] {
-    [
-        ("PRUNELLA__PROCESSING__GUARANTEE__STREAMS", guarantee.name()),
-        ("PRUNELLA__PROCESSING__GUARANTEE__ORCHESTRATOR", guarantee.name()),
-        ("PRUNELLA__PROCESSING__GUARANTEE__EXTRACTOR", guarantee.name()),
-        ("PRUNELLA__PROCESSING__GUARANTEE__TRANSFORMER", guarantee.name()),
-        ("PRUNELLA__PROCESSING__GUARANTEE__VALIDATOR", guarantee.name()),
-    ]
-}
-
-fn placement_setting(placement: Placement) -> Setting {
-    ("PRUNELLA__PROCESSING__PLACEMENT", placement.name())
-}
-
-/// A variant that the binary at hand has.
-#[derive(Debug, Clone)]
-pub(crate) struct Mode {
-    pub(crate) variant: Variant,
-    pub(crate) environment: Vec<Setting>,
-    /// The variable that tells processes of one service apart, if they must be.
-    pub(crate) slot_key: Option<&'static str>,
-}
-
-const SLOT: &str = "PRUNELLA__PROCESSING__TRANSACTIONS__SLOT";
-
-/// The variants that the binary has, of those that are `wanted` (all, if none is named); `notes` tells of those it
-/// does not have.
-///
-/// A binary without one of the keys has only that key's first value, and is run without the key.
-pub(crate) fn modes(broker: &Broker, binary: &str, wanted: &[String], notes: &mut Vec<String>) -> Vec<Mode> {
-    let accepts = |settings: &[Setting]| {
-        let mut installation = Installation::on(broker, binary, &json!({}));
-        for (name, value) in settings {
-            installation = installation.with_environment(name, value);
-        }
-        // Reads the configuration and changes nothing. Topics that are missing are a difference, not a refusal.
-        let answer = installation.cli(&["topics", "plan"]);
-        !answer.stderr.contains("unknown field") && !answer.stderr.contains("unknown variant")
-    };
-    let mut modes = Vec::new();
-    let has_placement = accepts(&[placement_setting(Placement::Staged)]);
-    let has_guarantee = accepts(&guarantee_settings(Guarantee::AtLeastOnce));
-    for placement in Placement::ALL {
-        for guarantee in Guarantee::ALL {
-            let variant = Variant { placement, guarantee };
-            if !wanted.is_empty() && !wanted.contains(&variant.to_string()) {
-                continue;
-            }
-            let mut environment = Vec::new();
-            let mut missing = Vec::new();
-            match (has_placement, placement) {
-                (true, _) => environment.push(placement_setting(placement)),
-                (false, Placement::Staged) => {}
-                (false, Placement::Fused) => missing.push("processing.placement"),
-            }
-            match (has_guarantee, guarantee) {
-                (true, _) => environment.extend(guarantee_settings(guarantee)),
-                (false, Guarantee::AtLeastOnce) => {}
-                (false, Guarantee::ExactlyOnce) => missing.push("processing.guarantee"),
-            }
-            if !missing.is_empty() {
-                notes.push(format!("{variant}: this binary has no setting {}", missing.join(", ")));
-            } else if !accepts(&environment) {
-                notes.push(format!("{variant}: this binary refuses {environment:?}"));
-            } else {
-                modes.push(Mode { variant, environment, slot_key: has_guarantee.then_some(SLOT) });
-            }
-        }
+impl Variant {
+    /// Each placement with the same guarantee for every service.
+    fn uniform() -> impl Iterator<Item = Self> {
+        Placement::ALL.into_iter().flat_map(|placement| {
+            Guarantee::ALL.map(|guarantee| Self { placement, guarantee, orchestrator: guarantee })
+        })
     }
-    modes
+
+    /// As it is configured when nothing is.
+    const DEFAULT: Self =
+        Self { placement: Placement::Staged, guarantee: Guarantee::AtLeastOnce, orchestrator: Guarantee::ExactlyOnce };
+
+    pub(crate) fn environment(self) -> [Setting; 6] {
+        let outputs = self.guarantee.name();
+        [
+            ("PRUNELLA__PROCESSING__PLACEMENT", self.placement.name()),
+            ("PRUNELLA__PROCESSING__GUARANTEE__STREAMS", outputs),
+            ("PRUNELLA__PROCESSING__GUARANTEE__ORCHESTRATOR", self.orchestrator.name()),
+            ("PRUNELLA__PROCESSING__GUARANTEE__EXTRACTOR", outputs),
+            ("PRUNELLA__PROCESSING__GUARANTEE__TRANSFORMER", outputs),
+            ("PRUNELLA__PROCESSING__GUARANTEE__VALIDATOR", outputs),
+        ]
+    }
+}
+
+/// The variants that are `wanted`; all with one guarantee if none is named.
+pub(crate) fn variants(wanted: &[String]) -> Vec<Variant> {
+    if wanted.is_empty() {
+        return Variant::uniform().collect();
+    }
+    let is_wanted = |variant: &Variant| wanted.contains(&variant.to_string());
+    Variant::uniform().chain([Variant::DEFAULT]).filter(is_wanted).collect()
+}
+
+/// The same with what is configured when nothing is, which differs from the others in what a run costs.
+pub(crate) fn variants_of_runs(wanted: &[String]) -> Vec<Variant> {
+    let mut variants = variants(wanted);
+    if wanted.is_empty() {
+        variants.push(Variant::DEFAULT);
+    }
+    variants
 }

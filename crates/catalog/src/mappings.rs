@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use prunella_model::{MappingKey, TextHash};
 use prunella_stream::{KafkaSettings, Tail, TailFrom, Tailed};
 use prunella_topology::Topics;
-use prunella_wire::records::{MappingActive, MappingVersion};
+use prunella_wire::records::{MappingActive, MappingConsultation, MappingVersion};
 use prunella_wire::{Codec, WireError};
 
 use crate::error::CatalogError;
@@ -24,6 +24,8 @@ pub struct MappingHistory {
     pub versions: BTreeMap<i32, Arc<MappingVersion>>,
     /// By the author's text that a definition holds.
     pub active: HashMap<TextHash, MappingActive>,
+    /// What language models were asked, by the author's text.
+    pub consultations: HashMap<TextHash, MappingConsultation>,
 }
 
 impl MappingHistory {
@@ -32,12 +34,16 @@ impl MappingHistory {
         let Some(value) = value else {
             self.versions.retain(|_, version| version.key() != key);
             self.active.retain(|_, active| active.key() != key);
+            self.consultations.retain(|_, consultation| consultation.key() != key);
             return Ok(());
         };
         let opened = codec.open(value).await?;
         if opened.is::<MappingActive>() {
             let active: MappingActive = opened.read()?;
             self.active.insert(active.base.clone(), active);
+        } else if opened.is::<MappingConsultation>() {
+            let consultation: MappingConsultation = opened.read()?;
+            self.consultations.insert(consultation.base.clone(), consultation);
         } else {
             let version: MappingVersion = opened.read()?;
             self.versions.insert(version.version, Arc::new(version));

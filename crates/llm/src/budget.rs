@@ -92,20 +92,26 @@ impl Ledger {
         Self { budget, currency, entries: VecDeque::new(), next: 0, totals: HashMap::new() }
     }
 
-    fn limits(&self, scope: &Scope) -> BudgetLimits {
+    fn limits(&self, scope: &Scope, of_mapping: BudgetLimits) -> BudgetLimits {
         match scope {
             Scope::Workspace(_) => self.budget.workspace,
             Scope::Workflow(..) => self.budget.workflow,
-            Scope::Mapping(..) => self.budget.mapping,
+            Scope::Mapping(..) => self.budget.mapping.at_most(of_mapping),
         }
     }
 
-    /// Takes a place for a request that costs at most `worst` millionths.
-    pub(crate) fn reserve(&mut self, subject: &Subject, worst: u64, now: i64) -> Result<Reservation, LlmError> {
+    /// Takes a place for a request that costs at most `worst` millionths. `of_mapping` limits the mapping further.
+    pub(crate) fn reserve(
+        &mut self,
+        subject: &Subject,
+        of_mapping: BudgetLimits,
+        worst: u64,
+        now: i64,
+    ) -> Result<Reservation, LlmError> {
         self.entries.retain(|entry| entry.at > now - HOUR_MS);
         let scopes = Scope::all(&subject.workspace, &subject.workflow, &subject.mapping);
         for scope in &scopes {
-            self.check(scope, worst, now)?;
+            self.check(scope, self.limits(scope, of_mapping), worst, now)?;
         }
         Ok(self.enter(scopes, worst, now))
     }
@@ -117,8 +123,7 @@ impl Ledger {
         Reservation(id)
     }
 
-    fn check(&self, scope: &Scope, worst: u64, now: i64) -> Result<(), LlmError> {
-        let limits = self.limits(scope);
+    fn check(&self, scope: &Scope, limits: BudgetLimits, worst: u64, now: i64) -> Result<(), LlmError> {
         let mut spent: Vec<(i64, u64)> = self
             .entries
             .iter()
@@ -251,28 +256,50 @@ mod tests {
         let mut ledger = ledger(calls(2), calls(3));
         let (one, other) = (subject("orders", "a"), subject("orders", "b"));
         for at in [0, 60_000] {
-            ledger.reserve(&one, 0, at).expect("room");
+            ledger.reserve(&one, BudgetLimits::default(), 0, at).expect("room");
         }
-        assert_eq!(again_in(ledger.reserve(&one, 0, 120_000)), Some(Duration::from_secs(3480)));
-        ledger.reserve(&other, 0, 120_000).expect("another mapping");
-        let error = ledger.reserve(&other, 0, 120_000).expect_err("the workflow");
+        assert_eq!(
+            again_in(ledger.reserve(&one, BudgetLimits::default(), 0, 120_000)),
+            Some(Duration::from_secs(3480))
+        );
+        ledger.reserve(&other, BudgetLimits::default(), 0, 120_000).expect("another mapping");
+        let error = ledger.reserve(&other, BudgetLimits::default(), 0, 120_000).expect_err("the workflow");
         assert!(error.to_string().contains("workflow default/orders has made 3 calls"), "{error}");
-        ledger.reserve(&subject("returns", "c"), 0, 120_000).expect("another workflow");
-        ledger.reserve(&one, 0, 3_600_001).expect("an hour later");
+        ledger.reserve(&subject("returns", "c"), BudgetLimits::default(), 0, 120_000).expect("another workflow");
+        ledger.reserve(&one, BudgetLimits::default(), 0, 3_600_001).expect("an hour later");
+    }
+
+    #[test]
+    fn a_step_may_allow_less_than_the_installation_and_never_more() {
+        let mut ledger = ledger(calls(3), BudgetLimits::default());
+        let one = subject("orders", "a");
+        ledger.reserve(&one, calls(1), 0, 0).expect("room");
+        again_in(ledger.reserve(&one, calls(1), 0, 1000));
+        for at in [1000, 2000] {
+            ledger.reserve(&one, calls(9), 0, at).expect("room");
+        }
+        again_in(ledger.reserve(&one, calls(9), 0, 3000));
+        again_in(ledger.reserve(&one, cost(0.5), 600_000, 3_600_001 + 3000));
     }
 
     #[test]
     fn money_is_reserved_at_its_worst_and_settled_at_what_it_was() {
         let mut ledger = ledger(cost(1.0), BudgetLimits::default());
         let one = subject("orders", "a");
-        let first = ledger.reserve(&one, 600_000, 0).expect("room");
-        assert_eq!(again_in(ledger.reserve(&one, 600_000, 1000)), Some(Duration::from_secs(3599)));
+        let first = ledger.reserve(&one, BudgetLimits::default(), 600_000, 0).expect("room");
+        assert_eq!(
+            again_in(ledger.reserve(&one, BudgetLimits::default(), 600_000, 1000)),
+            Some(Duration::from_secs(3599))
+        );
         ledger.settle(first, 100_000);
-        let second = ledger.reserve(&one, 600_000, 1000).expect("room again");
+        let second = ledger.reserve(&one, BudgetLimits::default(), 600_000, 1000).expect("room again");
         ledger.settle(second, 600_000);
-        assert_eq!(again_in(ledger.reserve(&one, 400_000, 2000)), Some(Duration::from_secs(3598)));
-        assert_eq!(again_in(ledger.reserve(&one, 1_000_001, 2000)), None, "never");
-        let error = ledger.reserve(&one, 400_000, 2000).expect_err("no room");
+        assert_eq!(
+            again_in(ledger.reserve(&one, BudgetLimits::default(), 400_000, 2000)),
+            Some(Duration::from_secs(3598))
+        );
+        assert_eq!(again_in(ledger.reserve(&one, BudgetLimits::default(), 1_000_001, 2000)), None, "never");
+        let error = ledger.reserve(&one, BudgetLimits::default(), 400_000, 2000).expect_err("no room");
         assert!(error.to_string().contains("spent 0.700000 USD"), "{error}");
     }
 
@@ -290,7 +317,7 @@ mod tests {
             let (mut now, mut made): (i64, Vec<(i64, u64)>) = (0, Vec::new());
             for (worst, later, is_cheap) in requests {
                 now += later;
-                if let Ok(place) = ledger.reserve(&subject("orders", "a"), worst, now) {
+                if let Ok(place) = ledger.reserve(&subject("orders", "a"), BudgetLimits::default(), worst, now) {
                     let charged = if is_cheap { worst / 4 } else { worst };
                     ledger.settle(place, charged);
                     made.push((now, charged));

@@ -40,5 +40,5 @@ pub use cache::{AnswerCache, CachedAnswer, MemoryCache, RequestDigest};
 pub use error::LlmError;
 pub use llm::{Consultation, Llm};
 pub use model_name::ModelName;
-pub use request::{CacheUse, FieldError, RepairRequest, Sample, Subject};
+pub use request::{CacheUse, FieldError, RepairRequest, Sample, Subject, Tried};
 pub use settings::{BreakerSettings, BudgetLimits, BudgetSettings, LlmSettings, Price, Protocol, ProviderSettings};

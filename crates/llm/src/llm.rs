@@ -114,9 +114,9 @@ impl Llm {
             reason: format!("llm.providers has no {:?}, which the model {model} needs", model.provider),
         })?;
         notes.price = self.settings.prices.get(model).copied();
-        if notes.price.is_none() && self.settings.limits_money() {
+        if notes.price.is_none() && (self.settings.limits_money() || request.limits.cost_per_hour.is_some()) {
             let reason = format!(
-                "llm.prices has no {model}, so nobody can say whether a call fits the cost-per-hour of llm.budget"
+                "llm.prices has no {model}, so nobody can say whether a call fits the cost-per-hour of llm.budget or of the step"
             );
             return Err(LlmError::NotConfigured { reason });
         }
@@ -192,7 +192,7 @@ impl Llm {
             let place = provider.pace().take(Instant::now(), longest);
             let wait = place.map_err(|again_in| LlmError::RateLimited { provider: provider.name.clone(), again_in })?;
             tokio::time::sleep(wait).await;
-            flight.reservation = Some(self.ledger().reserve(&request.subject, worst, now())?);
+            flight.reservation = Some(self.ledger().reserve(&request.subject, request.limits, worst, now())?);
             notes.call.tries += 1;
             let outcome = exchange::send(provider, build(), bounds, |text| self.redactor.text(text)).await;
             let (usage, is_healthy) = match &outcome {

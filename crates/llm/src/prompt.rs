@@ -30,7 +30,8 @@ What a good mapping does:
 - For each remembered input its output stays what it was, as long as inputs of that form may still come.
 - It changes the old mapping only where it has to, and keeps its meaning: no constant in place of a value that is not \
 found, no value from another field because its type fits. If a value cannot be known, leave the field out.
-- It reads paths that exist in the inputs, and ends for any input.";
+- It reads paths that exist in the inputs, and ends for any input.
+- It is none of those under `tried`, which were proposed before and could not be proven for the reason beside each.";
 
 const TASK: &str = "Repair the mapping: it fails on the failing inputs.";
 const TASK_WITHOUT_MAPPING: &str = "Write the mapping: there is none yet for these inputs.";
@@ -99,6 +100,14 @@ pub(crate) fn repair(request: &RepairRequest, settings: &LlmSettings, redactor: 
         let name = part("errors", lines.len(), request.errors.len());
         blocks.push(Block { name, text: lines.join("\n") });
     }
+    if !request.tried.is_empty() {
+        let line = |tried: &crate::request::Tried| {
+            json!({"mapping": pass.expression(&tried.mapping), "not proven": pass.text(&tried.because)}).to_string()
+        };
+        let lines: Vec<String> = request.tried.iter().rev().take(MOST_TRIED).map(line).collect();
+        let name = part("tried", lines.len(), request.tried.len());
+        blocks.push(Block { name, text: lines.join("\n") });
+    }
     let limit = settings.max_prompt_bytes;
     let wanted = settings.candidates.max(1);
     let fixed = whole(request, &blocks, &[], wanted).len() + SYSTEM.len();
@@ -137,6 +146,8 @@ pub(crate) fn repair(request: &RepairRequest, settings: &LlmSettings, redactor: 
 }
 
 const MARK_LENGTH: usize = 16;
+/// Mappings that were proposed before; the latest are shown.
+const MOST_TRIED: usize = 10;
 
 /// `errors (30 of 95)`.
 fn part(what: &str, shown: usize, of: usize) -> String {
@@ -192,6 +203,8 @@ mod tests {
             errors: vec![FieldError { path: "/id".to_owned(), message: "missing".to_owned() }],
             remembered: vec![Sample { input: json!({"order_id": "A-1"}), output: json!({"id": "A-1"}) }],
             failing: vec![json!({"orderNumber": "A-2"})],
+            tried: Vec::new(),
+            limits: crate::settings::BudgetLimits::default(),
             model: None,
             redact: Vec::new(),
             secrets: Vec::new(),
@@ -250,6 +263,17 @@ mod tests {
         assert_eq!(made.system, innocent.system);
         let last = |user: &str| user.rsplit("</data ").next().expect("end")[MARK_LENGTH..].to_owned();
         assert_eq!(last(&made.user), last(&innocent.user));
+    }
+
+    #[test]
+    fn what_was_tried_before_is_told_with_its_reason() {
+        let mut again = request();
+        let because = "id: known to be \"A-1\"".to_owned();
+        again.tried = vec![crate::request::Tried { mapping: "{\"id\": other}".to_owned(), because }];
+        let made = prompt(&again, &LlmSettings::default()).expect("prompt");
+        for part in ["name=tried (1)", "other}", "known to be"] {
+            assert!(made.user.contains(part), "{part} in {}", made.user);
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use prunella_redact::FieldPattern;
 use prunella_vault::Secret;
 
 use crate::model_name::ModelName;
+use crate::settings::BudgetLimits;
 
 /// Who asks: what a call is counted for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,8 +34,12 @@ pub struct RepairRequest {
     pub remembered: Vec<Sample>,
     /// Inputs that fail now.
     pub failing: Vec<Value>,
+    /// Mappings that were proposed before and not proven.
+    pub tried: Vec<Tried>,
     /// Another model than `llm.model`.
     pub model: Option<ModelName>,
+    /// What calls for this mapping may cost in an hour, besides `llm.budget.mapping`.
+    pub limits: BudgetLimits,
     /// Fields to redact besides those of `llm.redact`.
     pub redact: Vec<FieldPattern>,
     /// Secrets that may occur in the samples, such as the credentials of their source.
@@ -48,6 +53,13 @@ pub struct FieldError {
     /// JSON Pointer into the output; empty for the whole.
     pub path: String,
     pub message: String,
+}
+
+/// A mapping that was proposed before, and why it was not proven.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tried {
+    pub mapping: String,
+    pub because: String,
 }
 
 /// An input with the output that was right for it.

@@ -243,6 +243,18 @@ impl LlmSettings {
     }
 }
 
+impl BudgetLimits {
+    /// The stricter of both.
+    pub(crate) fn at_most(self, other: Self) -> Self {
+        let least = |one: Option<f64>, other: Option<f64>| match (one, other) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+        let calls = [self.calls_per_hour, other.calls_per_hour].into_iter().flatten().min();
+        Self { calls_per_hour: calls, cost_per_hour: least(self.cost_per_hour, other.cost_per_hour) }
+    }
+}
+
 impl BudgetSettings {
     fn all(&self) -> [(&'static str, &BudgetLimits); 3] {
         [("mapping", &self.mapping), ("workflow", &self.workflow), ("workspace", &self.workspace)]

@@ -165,6 +165,7 @@ codes! {
     RunDeadline = "0703", DeadLetter, "the run did not end before its deadline";
     ConditionFailed = "0705", DeadLetter, "the condition of a step cannot be evaluated";
     RunCancelled = "0706", DeadLetter, "the run was cancelled";
+    RunMemoryFull = "0707", Wait, "live runs take as much memory as they may";
 
     // 08xx: HTTP API
     GatewayTokenMissing = "0801", Fatal, "an address that others can reach needs a token";

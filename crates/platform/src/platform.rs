@@ -6,6 +6,7 @@ use prunella_stream::{
     Writing,
 };
 use prunella_topology::Topics;
+use prunella_vault::Vault;
 use prunella_wire::{ClaimStore, Codec, ControlRecord};
 
 use prunella_catalog::{Catalog, MappingView};
@@ -27,6 +28,8 @@ pub struct Platform {
     pub catalog: Arc<Catalog>,
     pub mappings: Arc<MappingView>,
     pub guard: Arc<Guard>,
+    /// Opens and seals what is kept of the data.
+    pub vault: Arc<Vault>,
 }
 
 impl Platform {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use prunella_model::{BatchNumber, Code, MappingKey};
+use prunella_model::{BatchNumber, Code, MappingKey, StepId};
 use prunella_stream::homes::now_millis;
 use prunella_stream::{OutRecord, StageError};
 use prunella_wire::WireError;
@@ -38,9 +38,13 @@ impl StepWork {
             .await
             .ok_or_else(|| unknown("not in the catalog".to_owned()))?;
         let plan = definition.plan().map_err(unknown)?;
-        let index =
-            plan.step(&at.step).map(|step| step.index).ok_or_else(|| unknown(format!("no step {}", at.step)))?;
-        Ok(Self { plan, index })
+        Self::of(plan, &at.step).ok_or_else(|| unknown(format!("no step {}", at.step)))
+    }
+
+    /// A step of a definition that is in no catalog; `None` when it has no such step.
+    pub fn of(plan: Arc<Plan>, step: &StepId) -> Option<Self> {
+        let index = plan.step(step)?.index;
+        Some(Self { plan, index })
     }
 
     pub fn step(&self) -> &PlannedStep {

@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// The path of fields to redact: `customer.email`, `*.iban`, `**.ssn`. Items of arrays are passed through without a
 /// word of the path, so `orders.iban` is the `iban` of every order. `*` is any one field, `**` any number of them, `\.`
@@ -43,6 +44,29 @@ impl FieldPattern {
     /// Whether the field at `path`, the names from the root without places in arrays, is meant.
     pub(crate) fn matches(&self, path: &[String]) -> bool {
         matches(&self.parts, path)
+    }
+}
+
+/// Takes the fields that are meant out of a value, with all below them.
+pub fn remove(value: &mut Value, fields: &[FieldPattern]) {
+    if !fields.is_empty() {
+        remove_at(value, fields, &mut Vec::new());
+    }
+}
+
+fn remove_at(value: &mut Value, fields: &[FieldPattern], path: &mut Vec<String>) {
+    match value {
+        Value::Object(members) => members.retain(|name, value| {
+            path.push(name.clone());
+            let is_meant = fields.iter().any(|field| field.matches(path));
+            if !is_meant {
+                remove_at(value, fields, path);
+            }
+            path.pop();
+            !is_meant
+        }),
+        Value::Array(items) => items.iter_mut().for_each(|item| remove_at(item, fields, path)),
+        _ => {}
     }
 }
 
@@ -152,6 +176,21 @@ mod tests {
         ] {
             assert!(!meets(pattern, path), "{pattern} {path}");
         }
+    }
+
+    #[test]
+    fn fields_are_taken_out_wherever_they_are_meant() {
+        let fields: Vec<FieldPattern> =
+            ["customer.email", "**.iban"].iter().map(|text| text.parse().expect("path")).collect();
+        let mut value = serde_json::json!({
+            "email": "stays", "customer": { "name": "Ann", "email": "a@b.example" },
+            "payments": [{ "iban": { "number": "DE1" }, "cents": 1 }, { "cents": 2 }],
+        });
+        remove(&mut value, &fields);
+        let left = serde_json::json!({
+            "email": "stays", "customer": { "name": "Ann" }, "payments": [{ "cents": 1 }, { "cents": 2 }],
+        });
+        assert_eq!(value, left);
     }
 
     #[test]

@@ -21,7 +21,7 @@ mod placeholder;
 mod redactor;
 mod schema;
 
-pub use field::{FieldError, FieldPattern};
+pub use field::{FieldError, FieldPattern, remove};
 pub use key::RedactionKey;
 pub use pass::Pass;
 pub use placeholder::Kind;

@@ -23,6 +23,8 @@ pub enum Evidence {
     Systematic { times: usize },
     /// Names alone speak for it.
     Named,
+    /// Nothing but the proposal speaks for it.
+    Proposed,
     /// These would do as well.
     Tied { rivals: Vec<String> },
     /// What it reads gives other values than the same entities had before, or such as the schema refuses.
@@ -58,7 +60,7 @@ impl Evidence {
             Self::Kept { .. } => 0.95,
             Self::Recast { .. } | Self::Vocabulary { .. } => 0.9,
             Self::Systematic { .. } | Self::SameName | Self::SamePattern => 0.85,
-            Self::Named | Self::Quiet => 0.5,
+            Self::Named | Self::Quiet | Self::Proposed => 0.5,
             Self::Tied { .. } | Self::Opaque => 0.3,
             Self::Refuted { .. } | Self::Gone => 0.0,
         }
@@ -78,6 +80,7 @@ impl Evidence {
             Self::SamePattern => "the only field of identifiers of that form, under a like name".to_owned(),
             Self::Systematic { times } => format!("renamed in the same way at {times} places"),
             Self::Named => "only the name speaks for it".to_owned(),
+            Self::Proposed => "nothing but the proposal speaks for it".to_owned(),
             Self::Tied { rivals } => format!("cannot be told from {}", rivals.join(", ")),
             Self::Refuted { example } => format!("contradicted: {example}"),
             Self::Quiet => "optional, and not seen in the new records".to_owned(),

@@ -14,6 +14,7 @@
 //! 6. Work is bounded in rows and fields; what is beyond the bounds is no candidate, but every record is proven on.
 
 mod assign;
+mod candidate;
 mod case;
 mod combine;
 mod convert;
@@ -21,6 +22,7 @@ mod dates;
 mod error;
 mod eval;
 mod evidence;
+mod examples;
 mod files;
 mod fit;
 mod forms;
@@ -29,6 +31,7 @@ mod guard;
 mod infer;
 mod join;
 mod keyed;
+mod known;
 mod named;
 mod names;
 mod outage;
@@ -53,11 +56,13 @@ mod table;
 mod value;
 mod verdict;
 
+pub use candidate::{prove, prove_all};
 pub use case::{Case, Sample};
 pub use convert::{Conversion, Duration};
 pub use dates::DateForm;
 pub use error::RepairError;
 pub use evidence::{Evidence, FieldChange, Repair, Story, Trial, Verdict};
+pub use examples::with_examples;
 pub use files::{CaseFiles, case_directories};
 pub use guard::{Jump, JumpKind, jumps};
 pub use outage::{Outage, Usual, recognise};
@@ -66,3 +71,4 @@ pub use profile::{FieldProfile, OutputProfile};
 pub use repair::repair;
 pub use report::{difference as lines_that_differ, report};
 pub use settings::{Ingredients, Settings};
+pub use value::equal as same;

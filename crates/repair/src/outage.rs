@@ -87,6 +87,10 @@ const NOTICE_KEYS: &[&str] = &[
     "request_id",
 ];
 
+/// Under which an error says in words what is wrong.
+const SPEAKING_KEYS: &[&str] =
+    &["message", "msg", "error", "errors", "error_description", "error_message", "detail", "login_required"];
+
 /// What a record is instead of data, seen beside good records of the same source.
 ///
 /// `alive`: the share of the paths the mapping reads that the record still has, where good records have them.
@@ -103,14 +107,17 @@ pub fn recognise(record: &Value, usual: &Usual, alive: f64) -> Option<Outage> {
         _ => {}
     }
     let size = leaves(record, 4_000);
-    if alive > 0.25 || size * 2 > usual.leaves.max(3) {
-        return None;
-    }
     let keys: BTreeSet<String> = match record {
         Value::Object(fields) => fields.keys().map(|key| key.to_lowercase()).collect(),
         _ => return None,
     };
     let foreign = keys.iter().filter(|key| !usual.keys.contains(*key)).count();
+    // Beside small records an error is as large as data; it has nothing of theirs and says what it is.
+    let speaks = || SPEAKING_KEYS.iter().any(|key| keys.contains(*key) && !usual.keys.contains(*key));
+    let is_small = size * 2 <= usual.leaves.max(3) || (size <= 4 && foreign == keys.len() && speaks());
+    if alive > 0.25 || !is_small {
+        return None;
+    }
     let text = record.to_string().to_lowercase();
     let says_error = keys.iter().any(|key| ERROR_KEYS.contains(&key.as_str()) && !usual.keys.contains(key));
     let notices = keys.iter().filter(|key| NOTICE_KEYS.contains(&key.as_str())).count();
@@ -219,6 +226,24 @@ mod tests {
         ];
         for (record, outage) in cases {
             assert_eq!(recognise(&record, &usual(), 0.0), Some(outage), "{record}");
+        }
+    }
+
+    #[test]
+    fn an_error_is_one_beside_small_records_too() {
+        let small = Usual::of(&[json!({ "id": "a", "customer": "b", "cents": 1 })]);
+        for record in [
+            json!({ "code": 500, "message": "oops" }),
+            json!({ "login_required": true, "redirect": "https://x/login" }),
+            json!({ "error": { "type": "access_denied", "message": "token expired" } }),
+            json!({ "error": "rate limit exceeded", "retry_after": 30 }),
+        ] {
+            assert!(recognise(&record, &small, 0.0).is_some(), "{record}");
+        }
+        for record in
+            [json!({ "code": "a", "title": "b", "status": 1 }), json!({ "id": "a", "message": "b", "cents": 1 })]
+        {
+            assert_eq!(recognise(&record, &small, 0.0), None, "{record}");
         }
     }
 

@@ -7,6 +7,7 @@ use crate::case::Case;
 use crate::error::RepairError;
 use crate::eval::Evaluator;
 use crate::evidence::{Evidence, FieldChange, Repair, Story, Trial, Verdict};
+use crate::examples::grouped;
 use crate::guard::{Jump, JumpKind, jumps};
 use crate::infer;
 use crate::outage::{Outage, Usual, recognise};
@@ -275,11 +276,6 @@ fn field_changes(reading: &Reading<'_>, solution: &Solution) -> Vec<FieldChange>
             evidence: outcome.evidence.clone(),
         })
         .collect()
-}
-
-fn grouped(mapping: &str) -> String {
-    let text = mapping.trim();
-    if text.starts_with(['{', '[', '(']) { text.to_owned() } else { format!("({text})") }
 }
 
 /// Names from the record to each value that the mapping reads, where they are plain.

@@ -35,7 +35,7 @@ pub(crate) fn empty_kind(value: Option<&Value>) -> Option<Empty> {
 }
 
 /// JSON equality with numbers compared as numbers.
-pub(crate) fn equal(a: &Value, b: &Value) -> bool {
+pub fn equal(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Number(a), Value::Number(b)) => match (a.as_i64(), b.as_i64()) {
             (Some(a), Some(b)) => a == b,

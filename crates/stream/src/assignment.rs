@@ -1,6 +1,7 @@
 //! The partitions a member owns, and how much of each is in flight. Pure: decides, does not act.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use crate::memory::{MemoryBudget, MemoryShare};
 use crate::offsets::{AssignmentEpoch, NextOffset, PartitionTracker};
@@ -24,6 +25,14 @@ struct Owned {
     throttled: bool,
     /// Paused until its state is restored.
     restoring: bool,
+    /// Paused because its topic is held back.
+    held_back: bool,
+}
+
+impl Owned {
+    fn flows(&self) -> bool {
+        !(self.throttled || self.restoring || self.held_back)
+    }
 }
 
 /// What the poll thread has to do after a change.
@@ -40,19 +49,29 @@ pub(crate) struct Assignment {
     epochs: u64,
     memory: MemoryShare,
     records: usize,
+    /// Topics of which nothing is to be taken.
+    held_back: HashSet<Arc<str>>,
+}
+
+/// The partitions whose flow changes.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct FlowChange {
+    pub(crate) pause: Vec<TopicPartition>,
+    pub(crate) resume: Vec<TopicPartition>,
 }
 
 impl Assignment {
     pub(crate) fn new(limits: Limits, budget: &MemoryBudget) -> Self {
         let memory = budget.share(limits.bytes / OWN_SHARES);
-        Self { partitions: HashMap::new(), limits, epochs: 0, memory, records: 0 }
+        Self { partitions: HashMap::new(), limits, epochs: 0, memory, records: 0, held_back: HashSet::new() }
     }
 
     pub(crate) fn assign(&mut self, partition: TopicPartition, restoring: bool) -> AssignmentEpoch {
         self.forget(&partition);
         self.epochs += 1;
         let epoch = AssignmentEpoch::new(self.epochs);
-        let owned = Owned { tracker: PartitionTracker::new(epoch), throttled: false, restoring };
+        let held_back = self.held_back.contains(&partition.topic);
+        let owned = Owned { tracker: PartitionTracker::new(epoch), throttled: false, restoring, held_back };
         self.partitions.insert(partition, owned);
         epoch
     }
@@ -142,11 +161,32 @@ impl Assignment {
         self.partitions
             .iter_mut()
             .filter(|(_, owned)| owned.throttled && !owned.restoring && owned.tracker.look_ahead() <= half)
-            .map(|(partition, owned)| {
+            .filter_map(|(partition, owned)| {
                 owned.throttled = false;
-                partition.clone()
+                owned.flows().then(|| partition.clone())
             })
             .collect()
+    }
+
+    /// Nothing is to be taken of these topics from now on, and of all others that were held back something again.
+    pub(crate) fn hold_back(&mut self, topics: HashSet<Arc<str>>) -> FlowChange {
+        self.held_back = topics;
+        let mut change = FlowChange::default();
+        for (partition, owned) in &mut self.partitions {
+            let flowed = owned.flows();
+            owned.held_back = self.held_back.contains(&partition.topic);
+            match (flowed, owned.flows()) {
+                (true, false) => change.pause.push(partition.clone()),
+                (false, true) => change.resume.push(partition.clone()),
+                _ => {}
+            }
+        }
+        change
+    }
+
+    /// Whether anything is to be taken of this partition.
+    pub(crate) fn flows(&self, partition: &TopicPartition) -> bool {
+        self.partitions.get(partition).is_some_and(Owned::flows)
     }
 
     /// The state of a partition is restored: true when it may flow.
@@ -154,7 +194,7 @@ impl Assignment {
         match self.partitions.get_mut(partition) {
             Some(owned) if owned.tracker.epoch() == epoch && owned.restoring => {
                 owned.restoring = false;
-                !owned.throttled
+                owned.flows()
             }
             _ => false,
         }
@@ -278,6 +318,37 @@ mod tests {
         assert!(!assignment.restored(&partition(0), old));
         assert!(assignment.restored(&partition(0), epoch));
         assert!(!assignment.restored(&partition(0), epoch));
+    }
+
+    #[test]
+    fn a_topic_that_is_held_back_flows_again_when_it_is_let_go_and_nothing_else_is_in_the_way() {
+        let mut assignment = assignment(8, 100);
+        let other = TopicPartition { topic: "other".into(), partition: 0 };
+        assignment.assign(partition(0), false);
+        assignment.assign(other.clone(), false);
+        let held: HashSet<Arc<str>> = ["t".into()].into();
+        let paused = FlowChange { pause: vec![partition(0)], ..FlowChange::default() };
+        assert_eq!(assignment.hold_back(held.clone()), paused);
+        assert_eq!(assignment.hold_back(held), FlowChange::default());
+        let restoring = assignment.assign(partition(1), true);
+        assert!(!assignment.restored(&partition(1), restoring), "it came while its topic was held back");
+        assert!(assignment.flows(&other) && !assignment.flows(&partition(1)));
+        let mut let_go = assignment.hold_back(HashSet::new());
+        let_go.resume.sort_by_key(|partition| partition.partition);
+        assert_eq!(let_go, FlowChange { resume: vec![partition(0), partition(1)], ..FlowChange::default() });
+    }
+
+    #[test]
+    fn a_throttled_partition_of_a_topic_held_back_waits_for_both() {
+        let mut assignment = assignment(1, 100);
+        let epoch = assignment.assign(partition(0), false);
+        assignment.taken(&partition(0), 0, 1);
+        assert_eq!(assignment.take_hogs(), [partition(0)]);
+        assert_eq!(assignment.hold_back(["t".into()].into()), FlowChange::default(), "it is paused already");
+        assignment.completed(&partition(0), epoch, 0);
+        assert!(assignment.take_resumable().is_empty());
+        let let_go = assignment.hold_back(HashSet::new());
+        assert_eq!(let_go, FlowChange { resume: vec![partition(0)], ..FlowChange::default() });
     }
 
     proptest! {

@@ -87,7 +87,7 @@ impl KafkaSettings {
         for (key, value) in [
             ("session.timeout.ms", "10000"),
             ("max.poll.interval.ms", "300000"),
-            ("queued.max.messages.kbytes", "16384"),
+            ("queued.max.messages.kbytes", "8192"),
             ("queued.min.messages", "10000"),
             ("fetch.queue.backoff.ms", "10"),
             ("fetch.wait.max.ms", "100"),
@@ -96,6 +96,13 @@ impl KafkaSettings {
         ] {
             self.set_unless_given(&mut config, key, value);
         }
+        Ok(config)
+    }
+
+    /// For those that follow a topic beside the work: what waits in their client is memory that the work needs.
+    pub(crate) fn tail_config(&self) -> Result<ClientConfig, StreamError> {
+        let mut config = self.consumer_config()?;
+        self.set_unless_given(&mut config, "queued.max.messages.kbytes", "2048");
         Ok(config)
     }
 

@@ -19,7 +19,7 @@ use crate::record::copy_headers;
 use crate::settings::KafkaSettings;
 
 /// Most bytes of records that wait to be taken; one larger record waits alone.
-const WAITING_BYTES: usize = 16 << 20;
+const WAITING_BYTES: usize = 4 << 20;
 
 /// Where a tail starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub enum TailFrom {
     Offsets(BTreeMap<i32, i64>),
     /// As `Offsets`, of these partitions alone.
     Only(BTreeMap<i32, i64>),
+    /// What was written since this moment, in milliseconds since the epoch.
+    Since(i64),
 }
 
 /// A record of a tailed topic.
@@ -73,7 +75,7 @@ impl Tail {
     /// [`StreamError`] when the client cannot be made or the topic's partitions cannot be had within
     /// ten seconds.
     pub async fn start(kafka: &KafkaSettings, topic: &str, from: TailFrom) -> Result<Self, StreamError> {
-        let mut config = kafka.consumer_config()?;
+        let mut config = kafka.tail_config()?;
         config.set("group.id", "prunella.tail").set("enable.partition.eof", "true");
         let stop = CancellationToken::new();
         let (sender, records) = channel(1024);
@@ -161,10 +163,15 @@ fn assign_all(consumer: &BaseConsumer, topic: &str, from: &TailFrom) -> Result<H
         TailFrom::Offsets(offsets) | TailFrom::Only(offsets) => {
             offsets.get(partition).map_or(Offset::Beginning, |next| Offset::Offset(*next))
         }
+        TailFrom::Since(moment) => Offset::Offset(*moment),
     };
     let mut list = TopicPartitionList::new();
     for partition in &partitions {
         list.add_partition_offset(topic, *partition, start(partition))?;
+    }
+    if matches!(from, TailFrom::Since(_)) {
+        // Partitions where nothing was written since are given their end.
+        list = consumer.offsets_for_times(list, Duration::from_secs(10))?;
     }
     consumer.assign(&list)?;
     Ok(partitions)

@@ -75,6 +75,8 @@ metrics! {
     RUNS_ENDED: IntCounterVec = counters("prunella_runs_ended_total", "Runs ended, by status.", &["workspace", "workflow", "status"]);
     RUN_SECONDS: HistogramVec = seconds("prunella_run_seconds", "Time from the trigger to the end of a run.", &["workspace", "workflow"]);
     RUNS_LIVE: IntGauge = gauge("prunella_runs_live", "Runs this process holds that have not ended.");
+    RUNS_LIVE_BYTES: IntGauge = gauge("prunella_runs_live_bytes", "Bytes of the runs this process holds that have not ended (limit: runs.memory).");
+    TRIGGERS_HELD_BACK: IntGauge = gauge("prunella_triggers_held_back", "Trigger topics that this process leaves alone because live runs take too much memory.");
     STALE: IntCounterVec = counters("prunella_stale_results_total", "Results that came for an ended run or an old attempt.", &["kind"]);
 
     SOURCE_REQUESTS: IntCounterVec = counters("prunella_source_requests_total", "Pages asked of sources, by outcome.", &["workspace", "workflow", "outcome"]);
@@ -87,6 +89,7 @@ metrics! {
     PARKED_BATCHES: IntGauge = gauge("prunella_parked_batches", "Batches this process holds that wait for their mapping.");
     HEAL_ATTEMPTS: IntCounterVec = counters("prunella_heal_attempts_total", "Attempts to heal a mapping by verdict.", &["verdict"]);
     MAPPINGS_ACTIVATED: IntCounterVec = counters("prunella_mappings_activated_total", "Versions of mappings that came into use.", &["workspace", "workflow"]);
+    MAPPINGS_ROLLED_BACK: IntCounterVec = counters("prunella_mappings_rolled_back_total", "Versions of mappings that were rolled back without being asked.", &["workspace", "workflow"]);
     PAUSED_STEPS: IntGaugeVec = gauges("prunella_guard_paused_steps", "1 while a step is paused because too many of its items go to the dead letters.", &["workspace", "workflow", "step"]);
     STREAM_HELD: IntGaugeVec = gauges("prunella_stream_held_partitions", "Partitions that a stream holds at a record it cannot take.", &["workspace", "stream"]);
     STREAMS_UNUSABLE: IntCounterVec = counters("prunella_stream_unusable_total", "Times the live version of a stream could not be run.", &["workspace", "stream", "code"]);

@@ -54,6 +54,7 @@ topic_kinds! {
     StateSamples = "state.samples",
     LogRuns = "log.runs",
     LogAudit = "log.audit",
+    LogLlm = "log.llm",
 }
 
 impl TopicKind {

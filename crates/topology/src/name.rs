@@ -117,6 +117,7 @@ impl Topics {
         state_samples => StateSamples,
         log_runs => LogRuns,
         log_audit => LogAudit,
+        log_llm => LogLlm,
     }
 
     /// What a full topic name of this installation stands for; `None` for every other topic.

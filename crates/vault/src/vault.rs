@@ -100,6 +100,11 @@ impl Vault {
         Ok(Self { current, old, plain })
     }
 
+    /// Whether a stored value is sealed, as far as its first bytes tell.
+    pub fn is_sealed(stored: &[u8]) -> bool {
+        stored.starts_with(&MAGIC)
+    }
+
     /// The key that values are sealed with, if there is one.
     pub fn current_key(&self) -> Option<KeyId> {
         self.current.as_ref().map(MasterKey::id)

@@ -10,6 +10,14 @@ pub enum Payload {
 }
 
 impl Payload {
+    /// Number of bytes of this payload that are in memory.
+    pub fn in_memory(&self) -> usize {
+        match self {
+            Self::Inline(bytes) => bytes.len(),
+            Self::Claim(_) => size_of::<Self>(),
+        }
+    }
+
     /// Number of bytes behind this payload, wherever they are.
     pub fn length(&self) -> u64 {
         match self {

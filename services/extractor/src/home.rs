@@ -9,11 +9,11 @@ use prunella_stream::homes::{Effects, Home, HomeSite};
 use prunella_stream::{OutRecord, Record, StageError};
 use prunella_telemetry::emit;
 use prunella_wire::TraceContext;
-use prunella_wire::records::{ExtractRequest, Extraction, ExtractionEnded};
+use prunella_wire::records::{ExtractRequest, Extraction, ExtractionEnded, StepRef};
 
 use crate::events::ExtractionResumed;
 use crate::job::{Job, Workshop};
-use crate::journal::{Entry, Journal, key_of};
+use crate::journal::{Entry, Journal, Over, key_of};
 
 pub(crate) struct ExtractionHome {
     site: HomeSite,
@@ -38,27 +38,22 @@ impl ExtractionHome {
     }
 
     /// The request is known: what it came to is told again, work that waits goes on, running work is left alone.
-    fn asked_again(&self, key: &str, now: i64) -> Result<Effects, StageError> {
+    fn asked_again(&self, key: &str, at: &StepRef, now: i64) -> Result<Effects, StageError> {
         let mut entries = self.journal.lock();
-        let Some(entry) = entries.get_mut(key) else { return Ok(Effects::none()) };
-        if entry.running || entry.extraction.failed {
-            return Ok(Effects::none());
+        match entries.get_mut(key) {
+            None | Some(Entry::Live { running: true, .. } | Entry::Over(Over::Failed)) => Ok(Effects::none()),
+            Some(Entry::Live { extraction, running }) => {
+                *running = true;
+                let extraction = Extraction { retry_at: None, ..(**extraction).clone() };
+                drop(entries);
+                self.resume(extraction);
+                Ok(Effects::none())
+            }
+            Some(Entry::Over(Over::Ended { batches, items })) => {
+                let ended = ExtractionEnded { at: at.clone(), batches: *batches, items: *items, ended_at: now };
+                Ok(Effects::of(vec![self.workshop.progress(&at.run, &ended)?]))
+            }
         }
-        let extraction = entry.extraction.clone();
-        if !extraction.ended {
-            entry.running = true;
-            drop(entries);
-            self.resume(Extraction { retry_at: None, ..extraction });
-            return Ok(Effects::none());
-        }
-        drop(entries);
-        let ended = ExtractionEnded {
-            at: extraction.at,
-            batches: extraction.next_batch.0,
-            items: extraction.items,
-            ended_at: now,
-        };
-        Ok(Effects::of(vec![self.workshop.progress(&ended.at.run.clone(), &ended)?]))
     }
 }
 
@@ -73,18 +68,18 @@ impl Home for ExtractionHome {
         };
         let decoded = self.workshop.platform.codec.decode::<Extraction>(&value).await;
         let extraction = decoded.map_err(|error| error.to_string())?;
-        self.journal.lock().insert(key, Entry { extraction, running: false });
+        self.journal.lock().insert(&key, &extraction, false);
         Ok(())
     }
 
     async fn restored(&mut self, now: i64) -> Effects {
         let mut unfinished = Vec::new();
         for entry in self.journal.lock().values_mut() {
-            let extraction = &entry.extraction;
+            let Entry::Live { extraction, running } = entry else { continue };
             let waits = extraction.retry_at.is_some();
-            if !extraction.ended && !extraction.failed && !waits && extraction.deadline > now {
-                entry.running = true;
-                unfinished.push(extraction.clone());
+            if !waits && extraction.deadline > now {
+                *running = true;
+                unfinished.push((**extraction).clone());
             }
         }
         for extraction in unfinished {
@@ -96,7 +91,7 @@ impl Home for ExtractionHome {
     async fn handle(&mut self, request: ExtractRequest, record: &Record, now: i64) -> Result<Effects, StageError> {
         let key = key_of(&request.at);
         if self.journal.lock().contains_key(&key) {
-            return self.asked_again(&key, now);
+            return self.asked_again(&key, &request.at, now);
         }
         // The run has ended: nobody waits for this step.
         if now > request.deadline || self.workshop.cancelled.contains(&request.at.run) {
@@ -120,7 +115,7 @@ impl Home for ExtractionHome {
             request_offset: record.offset,
         };
         let journaled = self.workshop.journal_record(self.site.partition, &extraction)?;
-        self.journal.lock().insert(key, Entry { extraction: extraction.clone(), running: true });
+        self.journal.lock().insert(&key, &extraction, true);
         Ok(Effects { records: vec![journaled], then: Some(Box::new(self.start(extraction))) })
     }
 
@@ -130,7 +125,8 @@ impl Home for ExtractionHome {
 
     async fn on_timer(&mut self, now: i64) -> Effects {
         let topic: Arc<str> = self.workshop.platform.topics.state_extractions().into();
-        let tombstone = |key| OutRecord::tombstone(topic.clone(), key).to_partition(self.site.partition);
+        let tombstone =
+            |key: Arc<str>| OutRecord::tombstone(topic.clone(), key.to_string()).to_partition(self.site.partition);
         Effects::of(self.journal.take_forgotten(now).into_iter().map(tombstone).collect())
     }
 }

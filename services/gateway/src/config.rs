@@ -56,7 +56,7 @@ impl Default for GatewayConfig {
             token: None,
             open_metrics: None,
             view_directory: view.directory,
-            view_cache: ByteSize::from_mib(64),
+            view_cache: ByteSize::from_mib(32),
             view_event_retention: Period::from_secs(30 * 86_400),
             view_rebuild_after: Period::from_secs(6 * 86_400),
             view_scan_limit: 50_000,

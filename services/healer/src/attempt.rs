@@ -2,19 +2,26 @@
 
 use std::collections::HashSet;
 
+use serde_json::Value;
+
+use prunella_model::workflow::MappingTest;
 use prunella_model::{MappingKey, TextHash};
 use prunella_platform::StepWork;
-use prunella_repair::{Case, Sample, Settings, Verdict, repair};
+use prunella_repair::{Case, Repair, RepairError, Sample, Settings, Verdict, prove_all, repair, with_examples};
 use prunella_stream::StageError;
 use prunella_stream::homes::now_millis;
 use prunella_telemetry::emit;
 use prunella_wire::Payload;
-use prunella_wire::records::{HealOutcome, MappingSample, StepRef};
+use prunella_wire::records::{HealOutcome, MappingConsultation, MappingSample, StepRef, TriedMapping};
 
 use crate::events::AttemptFailed;
 use crate::service::Workshop;
 
+/// Items that still arrive which a mapping is tried on; more of them show the same shapes.
+const MOST_STILL: usize = 20;
+
 /// Everything an attempt begins with.
+#[derive(Clone)]
 pub(crate) struct Attempt {
     pub(crate) mapping: MappingKey,
     pub(crate) base: TextHash,
@@ -24,42 +31,118 @@ pub(crate) struct Attempt {
     /// A step attempt whose definition has the author's text and the schema.
     pub(crate) at: StepRef,
     pub(crate) failing: Vec<Payload>,
+    /// What was wrong with some of them.
+    pub(crate) errors: Vec<String>,
     pub(crate) remembered: Vec<MappingSample>,
+    /// Items that this version has mapped well while others failed: what replaces it has to go on doing so.
+    pub(crate) still: Vec<MappingSample>,
+    /// What models were asked about this version.
+    pub(crate) consultation: Option<MappingConsultation>,
+    /// What fails looks like a source that changed: worth a question.
+    pub(crate) is_drift: bool,
+}
+
+/// What an attempt has come to, with all that a question to a model needs.
+pub(crate) struct Attempted {
+    pub(crate) case: Case,
+    pub(crate) ours: Repair,
 }
 
 impl Attempt {
-    /// An attempt that could not be made has an outcome too: its home has to know that it is over.
-    pub(crate) async fn run(self, workshop: &Workshop) -> HealOutcome {
+    /// Repairs the mapping by structure alone. An attempt that could not be made has an outcome too: its home has to
+    /// know that it is over.
+    pub(crate) async fn run(&self, workshop: &Workshop) -> (HealOutcome, Option<Attempted>) {
         let _turn = workshop.turn.acquire().await;
-        let (mapping, base, parent) = (self.mapping.clone(), self.base.clone(), self.parent);
-        let outcome = |verdict: &str, text, origin: &str, evidence: String| HealOutcome {
-            mapping: mapping.clone(),
-            base: base.clone(),
-            parent,
-            verdict: verdict.to_owned(),
-            text,
-            origin: origin.to_owned(),
-            evidence,
-            ended_at: now_millis(),
-        };
-        let case = match self.case(workshop).await {
+        let (case, examples) = match self.case(workshop).await {
             Ok(case) => case,
-            Err(error) => {
-                emit(AttemptFailed { mapping: &mapping, error: &error });
-                return outcome("failed", None, "repaired", reason(&error.message));
-            }
+            Err(error) => return (self.failed(&error), None),
         };
-        match tokio::task::spawn_blocking(move || repair(&case, &Settings::default())).await {
-            Ok(Ok(repaired)) => {
-                let evidence = serde_json::to_string(&repaired.evidence).unwrap_or_default();
-                outcome(repaired.verdict.as_str(), repaired.mapping, repaired.origin, evidence)
+        let settings = self.settings(workshop);
+        let repaired = tokio::task::spawn_blocking(move || -> Result<(Case, Repair), RepairError> {
+            let ours = with_examples(&case, repair(&case, &settings)?, &examples, &settings)?;
+            Ok((case, ours))
+        })
+        .await;
+        match repaired.map_err(|panicked| panicked.to_string()).and_then(|done| done.map_err(|error| error.to_string()))
+        {
+            Ok((case, ours)) => {
+                let evidence = serde_json::to_string(&ours.evidence).unwrap_or_default();
+                let outcome = self.outcome(ours.verdict, ours.mapping.clone(), ours.origin, evidence);
+                (outcome, Some(Attempted { case, ours }))
             }
-            Ok(Err(error)) => outcome(Verdict::Refuse.as_str(), None, "repaired", reason(&error.to_string())),
-            Err(panicked) => outcome(Verdict::Refuse.as_str(), None, "repaired", reason(&panicked.to_string())),
+            Err(error) => (self.outcome(Verdict::Refuse, None, "repaired", reason(&error)), None),
         }
     }
 
-    async fn case(self, workshop: &Workshop) -> Result<Case, StageError> {
+    /// Tries what a model has proposed, as everything else is tried; and again with more records, if there were too few.
+    pub(crate) async fn prove(&self, workshop: &Workshop) -> HealOutcome {
+        let Some(consultation) = &self.consultation else {
+            return self.outcome(Verdict::Refuse, None, "llm", reason(""));
+        };
+        let _turn = workshop.turn.acquire().await;
+        let (case, examples) = match self.case(workshop).await {
+            Ok(case) => case,
+            Err(error) => return self.failed(&error),
+        };
+        let mut tried = consultation.tried.clone();
+        let open: Vec<String> = tried.iter().filter(|it| is_open(it)).map(|proposed| proposed.text.clone()).collect();
+        let settings = self.settings(workshop);
+        let proven = tokio::task::spawn_blocking(move || -> Result<(Repair, Vec<Repair>), RepairError> {
+            let ours = with_examples(&case, repair(&case, &settings)?, &examples, &settings)?;
+            let texts: Vec<&str> = open.iter().map(String::as_str).collect();
+            let proven = prove_all(&case, &texts, &ours, &examples, &settings)?;
+            Ok((ours, proven))
+        });
+        let proven =
+            proven.await.map_err(|error| error.to_string()).and_then(|done| done.map_err(|error| error.to_string()));
+        let (ours, proven) = match proven {
+            Ok(proven) => proven,
+            Err(error) => {
+                judge(&mut tried, |_| (Verdict::Refuse, error.clone()));
+                return HealOutcome { tried, ..self.outcome(Verdict::Refuse, None, "llm", reason(&error)) };
+            }
+        };
+        judge(&mut tried, |at| (proven[at].verdict, proven[at].evidence.reasons.join("; ")));
+        let settled = Some(&ours).filter(|ours| matches!(ours.verdict, Verdict::Activate | Verdict::Unchanged));
+        let of_verdict = |verdict| proven.iter().find(|repair| repair.verdict == verdict);
+        let best = settled.or_else(|| of_verdict(Verdict::Activate)).or_else(|| of_verdict(Verdict::Review));
+        let Some(best) = best else {
+            return HealOutcome {
+                tried,
+                ..self.outcome(Verdict::Refuse, None, "llm", reason("no proposal is proven"))
+            };
+        };
+        let evidence = serde_json::to_string(&best.evidence).unwrap_or_default();
+        HealOutcome { tried, ..self.outcome(best.verdict, best.mapping.clone(), best.origin, evidence) }
+    }
+
+    pub(crate) fn settings(&self, workshop: &Workshop) -> Settings {
+        Settings { limits: workshop.deps.transformer.limits.clone(), ..Settings::default() }
+    }
+
+    fn failed(&self, error: &StageError) -> HealOutcome {
+        emit(AttemptFailed { mapping: &self.mapping, error });
+        let outcome = self.outcome(Verdict::Refuse, None, "repaired", reason(&error.message));
+        HealOutcome { verdict: "failed".to_owned(), ..outcome }
+    }
+
+    fn outcome(&self, verdict: Verdict, text: Option<String>, origin: &str, evidence: String) -> HealOutcome {
+        HealOutcome {
+            mapping: self.mapping.clone(),
+            base: self.base.clone(),
+            parent: self.parent,
+            verdict: verdict.as_str().to_owned(),
+            text,
+            origin: origin.to_owned(),
+            evidence,
+            tried: Vec::new(),
+            asks_model: false,
+            ended_at: now_millis(),
+        }
+    }
+
+    /// The case, and the examples of the author.
+    async fn case(&self, workshop: &Workshop) -> Result<(Case, Vec<Sample>), StageError> {
         let platform = workshop.deps.platform();
         let work = StepWork::find(platform, &self.at).await?;
         let unknown = || StageError::new(prunella_model::Code::WorkflowUnknown, format!("{}: no healing", self.at));
@@ -67,7 +150,7 @@ impl Attempt {
         // A source that is polled shows the same record again and again; twice the same proves no more than once, and
         // an entity that stands there twice cannot be told from another one.
         let mut seen = HashSet::new();
-        let mut failing = Vec::with_capacity(self.failing.len());
+        let mut failing: Vec<Value> = Vec::with_capacity(self.failing.len());
         for payload in &self.failing {
             let bytes = platform.claims.fetch(payload, u64::MAX, "").await?;
             if seen.insert(bytes.clone()) {
@@ -80,13 +163,32 @@ impl Attempt {
             let input = serde_json::from_str(&sample.input).ok()?;
             Some(Sample { input, output: serde_json::from_str(&sample.output).ok()? })
         };
-        Ok(Case {
+        let example = |test: &MappingTest| Sample { input: test.input.clone(), output: test.output.clone() };
+        let mut inputs = HashSet::new();
+        let still = self.still.iter().filter(|sample| inputs.insert(sample.input.as_str())).take(MOST_STILL);
+        let examples = healing.tests.iter().map(example).chain(still.filter_map(read)).collect();
+        let case = Case {
             id: self.mapping.to_string(),
-            mapping: Some(self.text.unwrap_or_else(|| healing.text.to_string())),
+            mapping: Some(self.text.clone().unwrap_or_else(|| healing.text.to_string())),
             schema: healing.schema.clone(),
             remembered: remembered.filter_map(read).collect(),
             failing,
-        })
+        };
+        Ok((case, examples))
+    }
+}
+
+/// Whether a proposal may still turn out to be right.
+pub(crate) fn is_open(proposed: &TriedMapping) -> bool {
+    proposed.verdict.as_deref() != Some(Verdict::Refuse.as_str())
+}
+
+/// Writes what became of each open proposal, in their order.
+fn judge(tried: &mut [TriedMapping], verdict: impl Fn(usize) -> (Verdict, String)) {
+    for (at, proposed) in tried.iter_mut().filter(|proposed| is_open(proposed)).enumerate() {
+        let (verdict, because) = verdict(at);
+        proposed.verdict = Some(verdict.as_str().to_owned());
+        proposed.because = because;
     }
 }
 

@@ -1,13 +1,14 @@
 //! A parked batch, mapped and validated again.
 
 use bytes::Bytes;
+use serde_json::Value;
 
 use prunella_platform::{OnFailure, StepWork};
 use prunella_stream::homes::now_millis;
 use prunella_stream::{AssignmentEpoch, OutRecord, Record, StageError, TopicPartition};
 use prunella_transformer::transform;
 use prunella_validator::{Counted, Validated, output_array, validate};
-use prunella_wire::records::{BatchResult, MappingVersion, ParkedBatch};
+use prunella_wire::records::{BatchResult, MappingVersion, ParkedBatch, StageBatch};
 use prunella_wire::{Headers, TraceContext};
 
 use crate::service::Workshop;
@@ -17,6 +18,8 @@ pub(crate) struct Driven {
     /// Outputs and dead letters.
     pub(crate) records: Vec<OutRecord>,
     pub(crate) rest: Rest,
+    /// What the mapping gave and the schema allows, if somebody watches.
+    pub(crate) outputs: Vec<Value>,
 }
 
 pub(crate) enum Rest {
@@ -35,6 +38,7 @@ pub(crate) async fn drive(
     parked: &ParkedBatch,
     healed: Option<&MappingVersion>,
     on_failure: OnFailure,
+    is_watched: bool,
 ) -> Result<Driven, StageError> {
     let deps = &workshop.deps;
     let work = StepWork::find(deps.platform(), &parked.work.at).await?;
@@ -43,6 +47,7 @@ pub(crate) async fn drive(
     let group = workshop.group.as_str();
     let mapped = transform(&deps.transformer, &work, batch, healed, on_failure, &origin, group).await?;
     let (mapped, letters) = mapped;
+    let outputs = if is_watched { valid_outputs(workshop, &work, &mapped).await? } else { Vec::new() };
     let Validated { mut records, counted } =
         validate(&deps.validator, &work, &mapped, on_failure, &origin, group).await?;
     records.extend(letters);
@@ -53,7 +58,18 @@ pub(crate) async fn drive(
             Rest::Parked(Box::new(ParkedBatch { work: again.work, result, tries: parked.tries + 1, ..parked.clone() }))
         }
     };
-    Ok(Driven { records, rest })
+    Ok(Driven { records, rest, outputs })
+}
+
+async fn valid_outputs(workshop: &Workshop, work: &StepWork, mapped: &StageBatch) -> Result<Vec<Value>, StageError> {
+    let mut outputs = Vec::with_capacity(mapped.items.len());
+    for output in mapped.items.iter().filter_map(|item| item.output.as_ref()) {
+        let bytes = workshop.deps.platform().claims.fetch(output, u64::MAX, "").await?;
+        let value: Option<Value> = serde_json::from_slice(&bytes).ok();
+        let is_valid = |value: &Value| work.step().schema.as_ref().is_none_or(|schema| schema.is_valid(value));
+        outputs.extend(value.filter(is_valid));
+    }
+    Ok(outputs)
 }
 
 /// The record that the batch came from, as far as what is written on its behalf needs it.

@@ -3,6 +3,7 @@
 use prunella_model::MappingKey;
 use prunella_stream::StageError;
 use prunella_telemetry::{Event, metrics};
+use prunella_vault::VaultError;
 
 pub(crate) struct AttemptEnded<'a> {
     pub(crate) mapping: &'a MappingKey,
@@ -47,6 +48,41 @@ impl Event for VersionActivated<'_> {
         tracing::warn!(
             mapping = %self.mapping, version = self.version, actor = self.actor, batches_waiting = self.waiting,
             "another version of a mapping is used"
+        );
+    }
+}
+
+pub(crate) struct Locked<'a> {
+    pub(crate) home: i32,
+    pub(crate) records: usize,
+    pub(crate) error: &'a VaultError,
+}
+
+impl Event for Locked<'_> {
+    fn emit(self) {
+        metrics::BAD_STATE.inc_by(self.records as u64);
+        tracing::error!(
+            home = self.home, records = self.records, code = self.error.code().id(), error = %self.error,
+            "a part of the state of healing cannot be opened; nothing is healed here until it can"
+        );
+    }
+}
+
+pub(crate) struct RolledBack<'a> {
+    pub(crate) mapping: &'a MappingKey,
+    pub(crate) version: i32,
+    pub(crate) to: i32,
+    pub(crate) reason: &'a str,
+}
+
+impl Event for RolledBack<'_> {
+    fn emit(self) {
+        metrics::MAPPINGS_ROLLED_BACK
+            .with_label_values(&[self.mapping.workspace.as_str(), self.mapping.workflow.as_str()])
+            .inc();
+        tracing::warn!(
+            mapping = %self.mapping, version = self.version, to = self.to, reason = self.reason,
+            "a version of a mapping was rolled back: its outputs cannot be what was meant"
         );
     }
 }

@@ -9,6 +9,7 @@
 //! 5. every item that was parked becomes an output, a dead letter, or is still parked.
 
 mod attempt;
+mod consult;
 mod drive;
 mod events;
 mod home;

@@ -2,12 +2,22 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use prunella_model::{MappingKey, WorkspaceName};
 use prunella_platform::Platform;
 use prunella_stream::{OutRecord, StageError};
+use prunella_vault::Place;
 use prunella_wire::ControlRecord;
 use prunella_wire::records::ParkedBatch;
-use prunella_wire::records::{AuditEvent, BatchResult, HealOutcome, MappingActive, MappingSample, MappingVersion};
+use prunella_wire::records::{
+    AuditEvent, BatchResult, HealOutcome, LlmCall, MappingActive, MappingConsultation, MappingSample, MappingVersion,
+    ModelAnswer,
+};
+
+/// Names of the topics, as values that stand there are sealed for them.
+pub(crate) const SAMPLES_STORE: &str = "state.samples";
+pub(crate) const PARKED_STORE: &str = "state.parked";
 
 /// Writes records of one home partition.
 #[derive(Clone)]
@@ -20,6 +30,7 @@ pub(crate) struct RecordWriter {
     state_samples: Arc<str>,
     state_parked: Arc<str>,
     log_audit: Arc<str>,
+    log_llm: Arc<str>,
 }
 
 impl RecordWriter {
@@ -33,6 +44,7 @@ impl RecordWriter {
             state_samples: topics.state_samples().into(),
             state_parked: topics.state_parked().into(),
             log_audit: topics.log_audit().into(),
+            log_llm: topics.log_llm().into(),
             platform,
         }
     }
@@ -46,11 +58,11 @@ impl RecordWriter {
     }
 
     pub(crate) fn sample(&self, sample: &MappingSample) -> Result<OutRecord, StageError> {
-        self.state(&self.state_samples, sample.key(), sample)
+        self.sealed(&self.state_samples, SAMPLES_STORE, sample.key(), sample)
     }
 
     pub(crate) fn parked(&self, key: &str, parked: &ParkedBatch) -> Result<OutRecord, StageError> {
-        self.state(&self.state_parked, key.to_owned(), parked)
+        self.sealed(&self.state_parked, PARKED_STORE, key.to_owned(), parked)
     }
 
     pub(crate) fn unparked(&self, key: &str) -> OutRecord {
@@ -59,6 +71,18 @@ impl RecordWriter {
 
     pub(crate) fn outcome(&self, outcome: &HealOutcome) -> Result<OutRecord, StageError> {
         self.state(&self.stage_heal, outcome.mapping.to_string(), outcome)
+    }
+
+    pub(crate) fn answer(&self, answer: &ModelAnswer) -> Result<OutRecord, StageError> {
+        self.state(&self.stage_heal, answer.mapping.to_string(), answer)
+    }
+
+    pub(crate) fn consultation(&self, consultation: &MappingConsultation) -> Result<OutRecord, StageError> {
+        self.state(&self.state_mappings, consultation.key(), consultation)
+    }
+
+    pub(crate) fn llm_call(&self, call: &LlmCall) -> Result<OutRecord, StageError> {
+        self.encoded(&self.log_llm, call.mapping.clone(), call)
     }
 
     /// What the run is told; it goes to the run's home by its key.
@@ -82,6 +106,19 @@ impl RecordWriter {
     /// State goes to the partition of its home whatever its key.
     fn state<T: ControlRecord>(&self, topic: &Arc<str>, key: String, record: &T) -> Result<OutRecord, StageError> {
         Ok(self.encoded(topic, key, record)?.to_partition(self.home))
+    }
+
+    /// State that holds data.
+    fn sealed<T: ControlRecord>(
+        &self,
+        topic: &Arc<str>,
+        store: &str,
+        key: String,
+        record: &T,
+    ) -> Result<OutRecord, StageError> {
+        let value = self.platform.codec.encode(topic, record)?;
+        let sealed = self.platform.vault.seal(Place { store, key: key.as_bytes() }, &value);
+        Ok(OutRecord::new(topic.clone(), key, Bytes::from(sealed)).to_partition(self.home))
     }
 
     fn encoded<T: ControlRecord>(&self, topic: &Arc<str>, key: String, record: &T) -> Result<OutRecord, StageError> {

@@ -5,13 +5,16 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use prunella_llm::Llm;
 use prunella_model::{Code, MappingKey};
 use prunella_platform::Platform;
 use prunella_stream::homes::{self, Addressed, HomeSite, Homes, HomesConfig};
 use prunella_stream::{Member, OutRecord, Record, StageError, StreamError, supervise};
-use prunella_wire::records::{HealOutcome, MappingCommand, MappingSample, ParkedBatch};
+use prunella_vault::{Place, Vault, VaultError};
+use prunella_wire::records::{HealOutcome, MappingCommand, MappingSample, ModelAnswer, ParkedBatch};
 use prunella_wire::{ControlRecord, WireError};
 
+use crate::consult::Models;
 use crate::home::{Command, MappingHome};
 use crate::settings::HealingSettings;
 
@@ -23,6 +26,8 @@ pub struct Deps {
     pub transformer: prunella_transformer::Deps,
     pub validator: prunella_validator::Deps,
     pub settings: HealingSettings,
+    /// Asked when structure is not enough; without one nobody is.
+    pub llm: Option<Arc<Llm>>,
     /// Partitions of `stage.heal`: every mapping's home is one of them.
     pub homes: i32,
 }
@@ -39,6 +44,7 @@ pub(crate) struct Workshop {
     pub(crate) group: String,
     /// A repair keeps a processor busy: one at a time.
     pub(crate) turn: Arc<Semaphore>,
+    pub(crate) models: Option<Arc<Models>>,
 }
 
 /// Places of the changelogs in the order in which a restore reads them.
@@ -51,10 +57,14 @@ pub(crate) const PARKED: usize = 2;
 /// # Errors
 /// [`StreamError`] that no restart can mend.
 pub async fn run(deps: Deps, stop: CancellationToken) -> Result<(), StreamError> {
-    supervise(SERVICE, &stop, || run_once(deps.clone(), stop.clone())).await
+    let models = deps.llm.clone().map(|llm| Arc::new(Models::new(llm)));
+    if let Some(models) = &models {
+        models.follow(deps.platform(), stop.clone()).await?;
+    }
+    supervise(SERVICE, &stop, || run_once(deps.clone(), models.clone(), stop.clone())).await
 }
 
-async fn run_once(deps: Deps, stop: CancellationToken) -> Result<(), StreamError> {
+async fn run_once(deps: Deps, models: Option<Arc<Models>>, stop: CancellationToken) -> Result<(), StreamError> {
     let platform = deps.platform().clone();
     let home_topic = platform.topics.stage_heal();
     let topics = vec![home_topic.clone()];
@@ -67,7 +77,7 @@ async fn run_once(deps: Deps, stop: CancellationToken) -> Result<(), StreamError
         system_dead_letters: platform.system_dead_letters(),
     };
     let group = member.handle().group().to_owned();
-    let workshop = Workshop { deps, group, turn: Arc::new(Semaphore::new(1)) };
+    let workshop = Workshop { deps, group, turn: Arc::new(Semaphore::new(1)), models };
     homes::run(member, Healer { workshop: Arc::new(workshop) }, config, stop).await
 }
 
@@ -80,10 +90,22 @@ impl Healer {
         let Some(value) = &record.value else {
             return Err(StageError::new(Code::RecordMalformed, format!("{} has no value", record.place())));
         };
-        let opened = self.workshop.deps.platform().codec.open(value).await?;
+        let platform = self.workshop.deps.platform();
+        let place = Place { store: "stage.heal", key: record.key.as_deref().unwrap_or_default() };
+        let locked = |error: VaultError| StageError::new(error.code(), error.to_string());
+        let unsealed = match Vault::is_sealed(value) {
+            true => Some(platform.vault.open(place, value).map_err(locked)?),
+            false => None,
+        };
+        let opened = platform.codec.open(unsealed.as_ref().map_or(value, |opened| &opened.value)).await?;
+        if unsealed.is_none() && matches!(opened.name(), ParkedBatch::NAME | MappingSample::NAME) {
+            // Whether it may stand there in plain, the vault decides.
+            platform.vault.open(place, value).map_err(locked)?;
+        }
         Ok(match opened.name() {
             ParkedBatch::NAME => Command::Park(Box::new(opened.read()?)),
             HealOutcome::NAME => Command::Outcome(opened.read()?),
+            ModelAnswer::NAME => Command::Answered(opened.read()?),
             MappingCommand::NAME => Command::Asked(opened.read()?),
             MappingSample::NAME => Command::Remember(opened.read()?),
             other => {

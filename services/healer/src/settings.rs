@@ -26,6 +26,11 @@ pub struct HealingSettings {
     pub max_parked_bytes: ByteSize,
     /// How often a valid item of a mapping is remembered, so that a repair can be proven on it.
     pub remember_every: Period,
+    /// Times a language model is asked about one change of a source, if one is configured and structure is not enough.
+    pub model_attempts: u32,
+    /// How long a version is watched that came into use. It is rolled back by itself when its outputs cannot be what was
+    /// meant, and what it has driven is driven again.
+    pub watch: Period,
 }
 
 impl Default for HealingSettings {
@@ -41,6 +46,8 @@ impl Default for HealingSettings {
             longest_parked: Period::from_secs(7 * 86_400),
             max_parked_bytes: ByteSize::from_mib(64),
             remember_every: Period::from_secs(10),
+            model_attempts: 3,
+            watch: Period::from_secs(600),
         }
     }
 }

@@ -1,5 +1,8 @@
 //! What can be observed of runs.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
 use prunella_model::Code;
 use prunella_telemetry::{Event, metrics};
 use prunella_wire::WireError;
@@ -55,6 +58,29 @@ impl Event for StaleResult<'_> {
     fn emit(self) {
         metrics::STALE.with_label_values(&[self.why.as_str()]).inc();
         tracing::debug!(run = self.run, why = self.why.as_str(), "stale result ignored");
+    }
+}
+
+pub(crate) struct TriggersHeldBack<'a> {
+    pub(crate) topics: &'a HashSet<Arc<str>>,
+    /// Nobody was told lately: under constant load triggers are held back and let go every few seconds.
+    pub(crate) is_news: bool,
+    pub(crate) held: usize,
+    pub(crate) limit: usize,
+}
+
+impl Event for TriggersHeldBack<'_> {
+    fn emit(self) {
+        metrics::TRIGGERS_HELD_BACK.set(i64::try_from(self.topics.len()).unwrap_or(i64::MAX));
+        let (bytes, limit) = (self.held, self.limit);
+        if self.topics.is_empty() {
+            tracing::debug!(bytes, limit, "live runs have memory enough again: all triggers are read");
+        } else if self.is_news {
+            tracing::warn!(
+                code = Code::RunMemoryFull.id(), bytes, limit, topics = ?self.topics,
+                "live runs take as much memory as they may (runs.memory): triggers stay in their topics"
+            );
+        }
     }
 }
 

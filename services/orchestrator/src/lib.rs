@@ -6,6 +6,7 @@
 mod events;
 mod home;
 pub mod machine;
+mod memory;
 mod pure;
 mod records;
 mod service;

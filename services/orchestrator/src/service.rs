@@ -1,13 +1,13 @@
 //! The orchestrator as a member of its group: triggers and progress in, requests and state out.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
 use prunella_catalog::Catalog;
-use prunella_model::{Code, Kind, WorkflowRef};
+use prunella_model::{Code, Kind, WorkflowName, WorkflowRef, WorkspaceName};
 use prunella_platform::Platform;
 use prunella_stream::homes::{self, Addressed, HomeSite, Homes, HomesConfig};
 use prunella_stream::{Member, MemberConfig, MemberHandle, OutRecord, Record, StageError, StreamError, supervise};
@@ -16,9 +16,10 @@ use prunella_topology::TopicName;
 use prunella_wire::records::{BatchResult, CancelRun, ExtractionEnded, StartRun, StepFailed, StepSkipped};
 use prunella_wire::{ControlRecord, WireError};
 
-use crate::events::DefinitionUnusable;
+use crate::events::{DefinitionUnusable, TriggersHeldBack};
 use crate::home::{Command, RunHome};
 use crate::machine::{PlannedStep, RunPlan};
+use crate::memory::{Pressure, RunMemory};
 use crate::pure::PureSteps;
 use crate::records::RecordWriter;
 use crate::settings::RunSettings;
@@ -28,6 +29,9 @@ const SERVICE: &str = "orchestrator";
 
 /// How long a start waits for the definition it names to arrive here.
 const DEFINITION_PATIENCE: Duration = Duration::from_secs(3);
+
+/// How soon the log says again that triggers are held back.
+const TELL_AGAIN: Duration = Duration::from_secs(60);
 
 /// What the orchestrator needs.
 #[derive(Clone)]
@@ -63,7 +67,9 @@ async fn run_once(deps: Deps, stop: CancellationToken) -> Result<(), StreamError
         state_topics: vec![platform.topics.state_runs().into()],
         system_dead_letters: platform.system_dead_letters(),
     };
-    let orchestrator = Orchestrator { plans: Plans::new(platform.catalog.clone()), deps };
+    let (plans, memory) = (Plans::new(platform.catalog.clone()), RunMemory::new(deps.settings.memory));
+    let (pressure, held_back) = (Pressure::None, HashSet::new());
+    let orchestrator = Orchestrator { plans, memory, pressure, held_back, told_at: None, deps };
     let result = homes::run(member, orchestrator, config, stop).await;
     following.abort();
     result
@@ -71,13 +77,16 @@ async fn run_once(deps: Deps, stop: CancellationToken) -> Result<(), StreamError
 
 /// Topics by explicit list: a pattern would see a new workflow minutes late.
 fn subscription(platform: &Platform) -> Vec<String> {
-    let history = platform.catalog.history();
-    let triggers = history
-        .workflows
-        .iter()
-        .filter(|(_, known)| known.live_definition().is_some_and(|live| live.is(Kind::Workflow)))
-        .map(|((workspace, workflow), _)| platform.topics.trigger(workspace, workflow));
+    let triggers = live_workflows(platform, |workspace, workflow| Some(platform.topics.trigger(workspace, workflow)));
     std::iter::once(platform.topics.stage_progress()).chain(triggers).collect()
+}
+
+/// What `of` gives for each workflow whose triggers are read.
+fn live_workflows<T>(platform: &Platform, of: impl Fn(&WorkspaceName, &WorkflowName) -> Option<T>) -> Vec<T> {
+    let history = platform.catalog.history();
+    let live =
+        history.workflows.iter().filter(|(_, known)| known.live_definition().is_some_and(|it| it.is(Kind::Workflow)));
+    live.filter_map(|((workspace, workflow), _)| of(workspace, workflow)).collect()
 }
 
 async fn follow_workflows(platform: Platform, member: MemberHandle) {
@@ -138,6 +147,10 @@ fn run_plan(plan: &prunella_workflow::Plan) -> RunPlan {
 
 struct Orchestrator {
     plans: Arc<Plans>,
+    memory: RunMemory,
+    pressure: Pressure,
+    held_back: HashSet<Arc<str>>,
+    told_at: Option<Instant>,
     deps: Deps,
 }
 
@@ -170,7 +183,37 @@ impl Homes for Orchestrator {
         let codec = self.deps.platform.codec.clone();
         let writer = RecordWriter::new(&self.deps.platform.topics, codec.clone(), site.partition);
         let retention = self.deps.settings.retention.millis();
-        RunHome::new(writer, self.plans.clone(), codec, retention, self.deps.pure_steps.clone())
+        RunHome::new(writer, self.plans.clone(), codec, retention, self.memory.clone(), self.deps.pure_steps.clone())
+    }
+
+    fn held_back(&mut self) -> HashSet<Arc<str>> {
+        self.pressure = self.memory.pressure(self.pressure);
+        let waits = |workspace: &WorkspaceName, workflow: &WorkflowName| match self.pressure {
+            Pressure::None => false,
+            Pressure::Short => self.memory.has_more_than_its_share(workspace, workflow),
+            Pressure::Out => true,
+        };
+        let held_back: HashSet<_> = match self.pressure {
+            Pressure::None => HashSet::new(),
+            _ => live_workflows(&self.deps.platform, |workspace, workflow| {
+                let topic = || self.deps.platform.topics.trigger(workspace, workflow).into();
+                waits(workspace, workflow).then(topic)
+            })
+            .into_iter()
+            .collect(),
+        };
+        if held_back != self.held_back {
+            let is_news = self.told_at.is_none_or(|at| at.elapsed() > TELL_AGAIN);
+            emit(TriggersHeldBack {
+                topics: &held_back,
+                is_news,
+                held: self.memory.held(),
+                limit: self.memory.limit(),
+            });
+            self.told_at = if is_news { Some(Instant::now()) } else { self.told_at };
+            self.held_back.clone_from(&held_back);
+        }
+        held_back
     }
 
     async fn address(&mut self, record: &Record) -> Result<Option<Addressed<Command>>, StageError> {

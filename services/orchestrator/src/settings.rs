@@ -11,10 +11,17 @@ pub struct RunSettings {
     /// How long an ended run can be looked up, and its trigger is known as a duplicate. Keep it longer than
     /// the retention of the trigger topics.
     pub retention: Period,
+    /// Bytes of live runs that a process may hold. Triggers of workflows that hold more than an eighth of it then stay
+    /// in their topics until runs have ended, and at twice as much all triggers.
+    pub memory: ByteSize,
 }
 
 impl Default for RunSettings {
     fn default() -> Self {
-        Self { max_trigger_bytes: ByteSize::from_mib(16), retention: Period::from_secs(14 * 86_400) }
+        Self {
+            max_trigger_bytes: ByteSize::from_mib(16),
+            retention: Period::from_secs(14 * 86_400),
+            memory: ByteSize::from_mib(32),
+        }
     }
 }

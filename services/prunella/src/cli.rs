@@ -180,7 +180,41 @@ pub enum MappingsCommand {
         #[arg(long)]
         version: Option<i32>,
     },
-    /// Use a proposed version; what waits for it is driven again.
+    /// What became of a mapping, in order: versions, who made them, what models were asked.
+    History { mapping: MappingName },
+    /// The lines in which two versions differ.
+    Diff {
+        mapping: MappingName,
+        /// 1 is the author's text.
+        #[arg(long, default_value_t = 1)]
+        from: i32,
+        /// Without it, the version in use.
+        #[arg(long)]
+        to: Option<i32>,
+    },
+    /// Run the examples (`tests`) of workflow files on their mappings. Without Kafka.
+    Test {
+        /// Workflow file or directory of workflow files.
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+    },
+    /// What a version makes of one item.
+    Eval {
+        mapping: MappingName,
+        /// Without it, the version in use; 1 is the author's text.
+        #[arg(long)]
+        version: Option<i32>,
+        /// The item: a JSON file, or - for standard input.
+        #[arg(long, value_name = "FILE")]
+        input: PathBuf,
+    },
+    /// Write the text of the version in use into the workflow file, or the file that it names.
+    Pull {
+        mapping: MappingName,
+        /// The workflow file.
+        file: PathBuf,
+    },
+    /// Use a proposed version, or one that was rolled back, which is not watched then; what waits is driven again.
     Approve(DecisionArgs),
     /// Turn a proposed version down; what waits for it goes to the dead letters.
     Reject(DecisionArgs),

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use prunella_extractor::ExtractorSettings;
 use prunella_gateway::GatewayConfig;
 use prunella_healer::HealingSettings;
+use prunella_llm::LlmSettings;
 use prunella_mapping::Limits;
 use prunella_model::{ByteSize, Code, Period};
 use prunella_orchestrator::RunSettings;
@@ -51,6 +52,8 @@ pub struct Config {
     pub validator: ValidatorSettings,
     /// How mappings are healed.
     pub healing: HealingSettings,
+    /// Language models, asked about mappings that structure alone cannot repair.
+    pub llm: LlmSettings,
     /// Limits that several stages share.
     pub limits: SharedLimits,
     /// The HTTP API.

@@ -9,14 +9,17 @@ use tokio_util::sync::CancellationToken;
 
 use prunella_catalog::{Catalog, MappingView, SchemaTopic};
 use prunella_fused::FusedStages;
+use prunella_llm::{Llm, MemoryCache};
 use prunella_mapping::MappingCache;
 use prunella_model::Code;
 use prunella_platform::{CancelledRuns, Guard, Placement, Platform};
+use prunella_redact::RedactionKey;
 use prunella_sources::HttpClient;
 use prunella_stream::{MemoryBudget, Output, RefusedSizes, StreamError};
 use prunella_streams::WorkLimits;
 use prunella_topology::{Catalogue, Cluster, TopicName, Topology};
 use prunella_validator::Rememberer;
+use prunella_vault::Vault;
 use prunella_wire::{ClaimStore, Codec, RecordSchema, Registry, ValueSchemas};
 
 use crate::config::Config;
@@ -96,6 +99,8 @@ pub async fn codec(config: &Config, topology: &Topology) -> Result<Arc<Codec>, F
 impl Process {
     /// Connects, checks the topics and follows the catalog.
     pub async fn start(config: Config, data_directory: &Path, stop: &CancellationToken) -> Result<Self, Failure> {
+        let vault = Vault::from_environment(|name| std::env::var(name).ok())
+            .map_err(|error| Failure::new(error.code(), error.to_string()))?;
         let topology = Topology::new(config.topics.clone())?;
         let cluster = connect(&config).await?;
         cluster.check(&topology.shared_topics()).await?;
@@ -121,6 +126,7 @@ impl Process {
             catalog,
             mappings,
             guard,
+            vault: Arc::new(vault),
         };
         Ok(Self { config, topology, platform, homes, data_directory: data_directory.to_owned() })
     }
@@ -132,7 +138,7 @@ impl Process {
             let (codec, guard) = (self.platform.codec.clone(), self.platform.guard.clone());
             CancelledRuns::follow(&self.platform.kafka, &control, codec, guard, stop.clone()).await?
         };
-        let deps = self.stage_deps(&cancelled)?;
+        let deps = self.stage_deps(&cancelled, services)?;
         let mut running = JoinSet::new();
         for service in services {
             self.spawn(&mut running, *service, &deps, stop.clone());
@@ -152,7 +158,7 @@ impl Process {
         result
     }
 
-    fn stage_deps(&self, cancelled: &Arc<CancelledRuns>) -> Result<StageDeps, Failure> {
+    fn stage_deps(&self, cancelled: &Arc<CancelledRuns>, services: &[Service]) -> Result<StageDeps, Failure> {
         let config = &self.config;
         let max_context_bytes = config.limits.max_context_bytes;
         let extractor = prunella_extractor::Deps {
@@ -193,6 +199,8 @@ impl Process {
             transformer: transformer.clone(),
             validator: validator.clone(),
             settings: config.healing.clone(),
+            // The keys of providers are where the healer runs, and nowhere else.
+            llm: if services.contains(&Service::Healer) { models(config)? } else { None },
             homes: self.homes,
         };
         Ok(StageDeps { extractor, transformer, validator, healer, streams, fused })
@@ -245,6 +253,18 @@ impl Process {
             }
         }
     }
+}
+
+/// The language models of the configuration; nobody is asked when there is no provider.
+fn models(config: &Config) -> Result<Option<Arc<Llm>>, Failure> {
+    if config.llm.providers.is_empty() && config.llm.model.is_none() {
+        return Ok(None);
+    }
+    let cache = Arc::new(MemoryCache::new(config.llm.cached_answers));
+    let client = HttpClient::new(&config.http)?;
+    let llm = Llm::new(config.llm.clone(), client, RedactionKey::random(), cache)
+        .map_err(|error| Failure::new(error.code(), error.to_string()))?;
+    Ok(Some(Arc::new(llm)))
 }
 
 /// What the stages of a process work with; alone, or joined.

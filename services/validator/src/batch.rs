@@ -2,15 +2,15 @@
 
 use bytes::Bytes;
 use serde_json::Value;
-use serde_json::value::RawValue;
 
-use prunella_mapping::Bindings;
 use prunella_model::workflow::OnInvalid;
 use prunella_model::{Code, MappingKey};
-use prunella_platform::{OnFailure, Refusal, StepWork, moment_of, output_key};
+use prunella_platform::{OnFailure, OutputLimits, Refusal, StepWork, moment_of};
+use prunella_redact::FieldPattern;
 use prunella_stream::homes::now_millis;
 use prunella_stream::{DeadLetter, OutRecord, Record, StageError};
 use prunella_telemetry::metrics;
+use prunella_vault::Place;
 use prunella_wire::records::{BatchResult, ErrorInfo, ParkedBatch, StageBatch, StageItem, TriggerOrigin};
 use prunella_wire::{ControlRecord, TraceContext, names};
 
@@ -99,10 +99,13 @@ pub async fn validate(
         return Ok(Validated { records, counted: Counted::Result(result) });
     };
     if waiting.is_empty() {
+        // The healer is told how many were valid even of items that are not to be remembered.
         if let (Some((item, output)), true) =
             (to_remember, deps.remember.is_due(&mapping, batch.mapping_version, result.valid))
+            && healing.settings.remember.is_on()
         {
             let input = deps.platform.claims.fetch(&item.input, u64::MAX, "").await?;
+            let (input, output) = (without(&input, &healing.redact), without(&output, &healing.redact));
             let sample = deps.remember.sample(mapping, &healing.base, batch.mapping_version, &input, &output);
             records.extend(sample.map(|sample| healer_record(deps, &sample.mapping, &sample)).transpose()?);
         }
@@ -124,6 +127,7 @@ pub async fn validate(
         },
         traceparent: TraceContext::of(&record.headers).map(|trace| trace.to_string()),
         tries: 0,
+        driven_with: 0,
         parked_at: now_millis(),
     };
     Ok(Validated { records, counted: Counted::Parked(Box::new(parked)) })
@@ -148,11 +152,24 @@ impl Counted {
     }
 }
 
+/// JSON without the fields that are not to be kept. What is no JSON is not looked into: it is nothing that is valid.
+fn without(json: &Bytes, fields: &[FieldPattern]) -> Bytes {
+    if fields.is_empty() {
+        return json.clone();
+    }
+    let mut value: Value = serde_json::from_slice(json).unwrap_or_default();
+    prunella_redact::remove(&mut value, fields);
+    value.to_string().into()
+}
+
 /// A record for the home of a mapping.
 fn healer_record<T: ControlRecord>(deps: &Deps, mapping: &MappingKey, record: &T) -> Result<OutRecord, StageError> {
     let topic = deps.platform.topics.stage_heal();
     let value = deps.platform.codec.encode(&topic, record)?;
-    Ok(OutRecord::new(topic, mapping.to_string(), value))
+    let key = mapping.to_string();
+    // It holds items: on its way to the healer it is as closed as where the healer keeps it.
+    let sealed = deps.platform.vault.seal(Place { store: "stage.heal", key: key.as_bytes() }, &value);
+    Ok(OutRecord::new(topic, key, Bytes::from(sealed)))
 }
 
 async fn output_of(deps: &Deps, item: &StageItem) -> Result<Bytes, StageError> {
@@ -171,35 +188,9 @@ fn check(
     output: &Bytes,
     record: &Record,
 ) -> Result<Option<OutRecord>, Refusal> {
-    let not_json = |error: serde_json::Error| Refusal::new(Code::ItemNotJson, format!("the item is not JSON: {error}"));
-    let key_expression = work.plan().output().key.as_ref().filter(|_| work.is_output());
-    let parsed: Option<Value> = match (&work.step().schema, key_expression) {
-        (None, None) => {
-            serde_json::from_slice::<&RawValue>(output).map_err(not_json)?;
-            None
-        }
-        _ => Some(serde_json::from_slice(output).map_err(not_json)?),
-    };
-    if let (Some(schema), Some(value)) = (&work.step().schema, &parsed)
-        && !schema.is_valid(value)
-    {
-        return Err(Refusal::invalid(schema, value, deps.settings.max_field_errors));
-    }
-    if !work.is_output() {
-        return Ok(None);
-    }
-    let key = match (key_expression, &parsed) {
-        (Some(expression), Some(value)) => {
-            let moment = moment_of(&batch.item_id(item.index), record.timestamp);
-            output_key(expression, value, &Bindings::new(), moment, &deps.limits)?
-        }
-        _ => Bytes::from(batch.at.run.to_string()),
-    };
-    let limit = deps.settings.max_output_bytes;
-    if (output.len() + key.len()) as u64 > limit.bytes() {
-        let message = format!("the item has {} bytes, the limit is {limit} (validator.max-output-bytes)", output.len());
-        return Err(Refusal::new(Code::OutputTooLarge, message));
-    }
+    let moment = moment_of(&batch.item_id(item.index), record.timestamp);
+    let limits = OutputLimits { settings: &deps.settings, mapping: &deps.limits };
+    let Some(key) = work.judge(output, &batch.at.run, moment, limits)? else { return Ok(None) };
     let topic = deps.platform.topics.output(&batch.at.workspace, &batch.at.workflow);
     let headers = record
         .headers

@@ -10,7 +10,7 @@ use crate::relay::Relay;
 use crate::results::Report;
 use crate::sheet::Unit;
 use crate::targets::{RunTarget, TopicTarget};
-use crate::variant::{Guarantee, modes};
+use crate::variant::{Guarantee, Variant, variants};
 use crate::workflows::{batch, chain};
 
 use super::runs::{create_baselines, hop_name, topic_target};
@@ -20,16 +20,16 @@ const WARM_UP: u64 = 5;
 pub(crate) fn growth(settings: &Settings, report: &mut Report) -> Result<()> {
     let broker = cli::broker();
     let brokers = broker.bootstrap_servers();
-    let modes = modes(&broker, &settings.binary()?, &settings.modes, &mut report.notes);
+    let variants = variants(&settings.modes);
     create_baselines(&broker, settings.partitions);
     let binary = settings.binary()?;
-    let install = |mode| {
-        let product = Product::install(&broker, &binary, mode, settings.partitions);
+    let install = |variant: &Variant| {
+        let product = Product::install(&broker, &binary, *variant, settings.partitions);
         settings.steps.iter().for_each(|steps| product.apply(&chain(&chain_name(*steps), *steps)));
         product.apply(&batch("batch"));
         product
     };
-    let products: Vec<Product> = modes.iter().map(install).collect();
+    let products: Vec<Product> = variants.iter().map(install).collect();
     let (warm_up, runs) = (0..WARM_UP, WARM_UP..WARM_UP + settings.growth_runs);
     let sheet = &mut report.sheet;
     for round in 0..settings.rounds {
@@ -51,15 +51,15 @@ pub(crate) fn growth(settings: &Settings, report: &mut Report) -> Result<()> {
             let measured = closed_loop(&mut target, runs.clone(), 1)?;
             sheet.add(format!("growth/raw/items-{items}/p50"), Unit::Milliseconds, None, measured.latency(0.5));
         }
-        for (mode, product) in modes.iter().zip(&products) {
-            cli::step(round, &mode.variant.to_string());
+        for (variant, product) in variants.iter().zip(&products) {
+            cli::step(round, &variant.to_string());
             let process = product.serve(0);
-            let hop = format!("growth/{}/p50", hop_name(mode.variant.guarantee));
+            let hop = format!("growth/{}/p50", hop_name(variant.guarantee));
             for steps in &settings.steps {
                 let mut target = RunTarget::new(product, &brokers, &chain_name(*steps))?;
                 closed_loop(&mut target, warm_up.clone(), 1)?;
                 let measured = closed_loop(&mut target, runs.clone(), 1)?;
-                let name = format!("growth/{}/steps-{steps}/p50", mode.variant);
+                let name = format!("growth/{}/steps-{steps}/p50", variant);
                 sheet.add(name, Unit::Milliseconds, Some(&hop), measured.latency(0.5));
             }
             for items in &settings.items {
@@ -69,7 +69,7 @@ pub(crate) fn growth(settings: &Settings, report: &mut Report) -> Result<()> {
                 closed_loop(&mut target, warm_up.clone(), 1)?;
                 let measured = closed_loop(&mut target, runs.clone(), 1)?;
                 let raw = format!("growth/raw/items-{items}/p50");
-                let name = format!("growth/{}/items-{items}/p50", mode.variant);
+                let name = format!("growth/{}/items-{items}/p50", variant);
                 sheet.add(name, Unit::Milliseconds, Some(&raw), measured.latency(0.5));
             }
             process.terminate(PATIENCE);

@@ -17,7 +17,7 @@ use crate::product::Product;
 use crate::results::Report;
 use crate::sheet::{Sheet, Unit};
 use crate::usage::peak_memory;
-use crate::variant::{Mode, modes};
+use crate::variant::{Variant, variants};
 use crate::workflows::chain;
 
 const WORKFLOW: &str = "restored";
@@ -32,19 +32,19 @@ pub(crate) fn restore(settings: &Settings, report: &mut Report) -> Result<()> {
         // A broker for each number: what is compacted of one must not disturb the next.
         let broker = cli::broker();
         report.notes.clear();
-        let modes = modes(&broker, &binary, &settings.modes, &mut report.notes);
+        let variants = variants(&settings.modes);
         let mut products = Vec::new();
-        for mode in &modes {
-            let product = Product::install(&broker, &binary, mode, settings.partitions);
+        for variant in &variants {
+            let product = Product::install(&broker, &binary, *variant, settings.partitions);
             product.apply(&chain(WORKFLOW, 1));
-            cli::step(0, &format!("writing {live} live runs for {}", mode.variant));
+            cli::step(0, &format!("writing {live} live runs for {}", variant));
             write_live_runs(&broker.bootstrap_servers(), &product, WORKFLOW, settings.partitions, *live)?;
-            products.push((mode, product));
+            products.push((*variant, product));
         }
         for round in 0..settings.rounds {
-            for (mode, product) in &products {
-                cli::step(round, &format!("{live} live runs, {}", mode.variant));
-                one_round(sheet, &broker, settings, (mode, product), *live)?;
+            for (variant, product) in &products {
+                cli::step(round, &format!("{live} live runs, {}", variant));
+                one_round(sheet, &broker, settings, (*variant, product), *live)?;
             }
         }
     }
@@ -55,11 +55,11 @@ fn one_round(
     sheet: &mut Sheet,
     broker: &Broker,
     settings: &Settings,
-    (mode, product): (&Mode, &Product),
+    (variant, product): (Variant, &Product),
     live: u64,
 ) -> Result<()> {
     let brokers = broker.bootstrap_servers();
-    let (name, state) = (format!("restore/{}/{live}", mode.variant), product.topic("state.runs"));
+    let (name, state) = (format!("restore/{}/{live}", variant), product.topic("state.runs"));
     let baseline = format!("{name}/read");
     let (took, bytes) = read_whole(&brokers, &state)?;
     sheet.add(&baseline, Unit::Seconds, None, took.as_secs_f64());

@@ -11,7 +11,7 @@ use crate::relay::Relay;
 use crate::results::Report;
 use crate::sheet::{Sheet, Unit};
 use crate::targets::{RunTarget, TopicTarget};
-use crate::variant::{Guarantee, Mode, modes};
+use crate::variant::{Guarantee, Variant, variants_of_runs};
 use crate::workflows::chain;
 
 const STEPS: usize = 3;
@@ -24,9 +24,9 @@ const WARM_UP: u64 = 50;
 
 pub(crate) fn runs(settings: &Settings, report: &mut Report) -> Result<()> {
     let broker = cli::broker();
-    let modes = modes(&broker, &settings.binary()?, &settings.modes, &mut report.notes);
+    let variants = variants_of_runs(&settings.modes);
     create_baselines(&broker, settings.partitions);
-    let products = install(&broker, settings, &modes)?;
+    let products = install(&broker, settings, &variants)?;
     let sheet = &mut report.sheet;
     for round in 0..settings.rounds {
         cli::step(round, "produce to consume");
@@ -40,14 +40,14 @@ pub(crate) fn runs(settings: &Settings, report: &mut Report) -> Result<()> {
             measure(sheet, settings, &mut target, &format!("runs/{name}"), Some(RAW))?;
             hop.stop()?;
         }
-        for (mode, product) in modes.iter().zip(&products) {
-            cli::step(round, &mode.variant.to_string());
+        for (variant, product) in variants.iter().zip(&products) {
+            cli::step(round, &variant.to_string());
             let mut target = RunTarget::new(product, &broker.bootstrap_servers(), "chain")?;
             let process = product.serve(0);
-            let hop = format!("runs/{}", hop_name(mode.variant.guarantee));
-            measure(sheet, settings, &mut target, &format!("runs/{}", mode.variant), Some(&hop))?;
+            let hop = format!("runs/{}", hop_name(variant.guarantee));
+            measure(sheet, settings, &mut target, &format!("runs/{}", variant), Some(&hop))?;
             if target.duplicates() > 0 {
-                report.notes.push(format!("{}: {} outputs came twice", mode.variant, target.duplicates()));
+                report.notes.push(format!("{}: {} outputs came twice", variant, target.duplicates()));
             }
             process.terminate(crate::client::PATIENCE);
         }
@@ -90,14 +90,14 @@ fn measure(
     Ok(())
 }
 
-fn install(broker: &Broker, settings: &Settings, modes: &[Mode]) -> Result<Vec<Product>> {
+fn install(broker: &Broker, settings: &Settings, variants: &[Variant]) -> Result<Vec<Product>> {
     let binary = settings.binary()?;
-    let install = |mode| {
-        let product = Product::install(broker, &binary, mode, settings.partitions);
+    let install = |variant: &Variant| {
+        let product = Product::install(broker, &binary, *variant, settings.partitions);
         product.apply(&chain("chain", STEPS));
         product
     };
-    Ok(modes.iter().map(install).collect())
+    Ok(variants.iter().map(install).collect())
 }
 
 /// Name of the baseline that does one hop with this guarantee.

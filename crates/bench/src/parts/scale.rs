@@ -15,7 +15,7 @@ use crate::relay::Relay;
 use crate::results::Report;
 use crate::sheet::{Sheet, Unit};
 use crate::targets::RunTarget;
-use crate::variant::{Guarantee, modes};
+use crate::variant::{Guarantee, Variant, variants};
 use crate::workflows::chain;
 
 use super::runs::{create_baselines, hop_name, topic_target};
@@ -27,15 +27,15 @@ const LOOK: Duration = Duration::from_millis(50);
 pub(crate) fn scale(settings: &Settings, report: &mut Report) -> Result<()> {
     let broker = cli::broker();
     let brokers = broker.bootstrap_servers();
-    let modes = modes(&broker, &settings.binary()?, &settings.modes, &mut report.notes);
+    let variants = variants(&settings.modes);
     create_baselines(&broker, settings.partitions);
     let binary = settings.binary()?;
-    let install = |mode| {
-        let product = Product::install(&broker, &binary, mode, settings.partitions);
+    let install = |variant: &Variant| {
+        let product = Product::install(&broker, &binary, *variant, settings.partitions);
         product.apply(&chain("chain", 3));
         product
     };
-    let products: Vec<Product> = modes.iter().map(install).collect();
+    let products: Vec<Product> = variants.iter().map(install).collect();
     let sheet = &mut report.sheet;
     for round in 0..settings.rounds {
         for guarantee in Guarantee::ALL {
@@ -47,12 +47,12 @@ pub(crate) fn scale(settings: &Settings, report: &mut Report) -> Result<()> {
             let figures = Figures { sheet, name: format!("scale/{name}"), against: None };
             Fleet::new(&broker, &mut target, &start, &relay.group, figures)?.carry_out(settings)?;
         }
-        for (mode, product) in modes.iter().zip(&products) {
-            cli::step(round, &mode.variant.to_string());
+        for (variant, product) in variants.iter().zip(&products) {
+            cli::step(round, &variant.to_string());
             let mut target = RunTarget::new(product, &brokers, "chain")?;
             let start = |slot| Ok(Member::Product(product.serve(slot)));
-            let against = Some(format!("scale/{}", hop_name(mode.variant.guarantee)));
-            let figures = Figures { sheet, name: format!("scale/{}", mode.variant), against };
+            let against = Some(format!("scale/{}", hop_name(variant.guarantee)));
+            let figures = Figures { sheet, name: format!("scale/{}", variant), against };
             Fleet::new(&broker, &mut target, &start, &product.topic(""), figures)?.carry_out(settings)?;
         }
     }

@@ -18,7 +18,7 @@ use crate::results::Report;
 use crate::sheet::{Sheet, Unit};
 use crate::targets::TopicTarget;
 use crate::usage::{cpu_time, peak_memory};
-use crate::variant::{Guarantee, Mode, modes};
+use crate::variant::{Guarantee, Variant, variants};
 use crate::verify::{Marks, verify};
 use crate::work::{Work, expected};
 use crate::workflows::{output_topic, stream as stream_text, stream_group};
@@ -32,7 +32,7 @@ const IN_MEMORY: usize = 50_000;
 pub(crate) fn stream(settings: &Settings, report: &mut Report) -> Result<()> {
     let broker = cli::broker();
     let brokers = broker.bootstrap_servers();
-    let modes = modes(&broker, &settings.binary()?, &settings.modes, &mut report.notes);
+    let variants = variants(&settings.modes);
     broker.client().create_topic(LOAD, PARTITIONS);
     write_documents(&brokers, settings.records)?;
     for guarantee in Guarantee::ALL {
@@ -40,7 +40,7 @@ pub(crate) fn stream(settings: &Settings, report: &mut Report) -> Result<()> {
             broker.client().create_topic(&copy_name(guarantee, role), PARTITIONS);
         }
     }
-    let products = install(&broker, settings, &modes, &mut report.notes)?;
+    let products = install(&broker, settings, &variants, &mut report.notes)?;
     let sheet = &mut report.sheet;
     for round in 0..settings.rounds {
         cli::step(round, "in memory");
@@ -57,18 +57,18 @@ pub(crate) fn stream(settings: &Settings, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// A stream is always one hop, so the placement does not matter: the first mode of each guarantee is taken.
+/// A stream is always one hop, so the placement does not matter: the first variant of each guarantee is taken.
 fn install(
     broker: &Broker,
     settings: &Settings,
-    modes: &[Mode],
+    variants: &[Variant],
     notes: &mut Vec<String>,
 ) -> Result<Vec<(Guarantee, Product)>> {
     let binary = settings.binary()?;
     let mut products = Vec::new();
     for guarantee in Guarantee::ALL {
-        let Some(mode) = modes.iter().find(|mode| mode.variant.guarantee == guarantee) else { continue };
-        let product = Product::install(broker, &binary, mode, PARTITIONS);
+        let Some(variant) = variants.iter().find(|variant| variant.guarantee == guarantee) else { continue };
+        let product = Product::install(broker, &binary, *variant, PARTITIONS);
         if let Some(why) = product.refuses(&stream_text("load", LOAD)) {
             notes.push(format!("stream: this binary refuses the definition of a stream: {why}"));
             break;

@@ -2,7 +2,9 @@
 
 use std::sync::{Arc, LazyLock};
 
-use prunella_llm::{CacheUse, Consultation, FieldError, Llm, LlmSettings, MemoryCache, RepairRequest, Sample, Subject};
+use prunella_llm::{
+    BudgetLimits, CacheUse, Consultation, FieldError, Llm, LlmSettings, MemoryCache, RepairRequest, Sample, Subject,
+};
 use prunella_model::WorkspaceName;
 use prunella_redact::RedactionKey;
 use prunella_sources::{HttpClient, HttpClientConfig};
@@ -57,7 +59,9 @@ pub(crate) fn request() -> RepairRequest {
         errors: vec![FieldError { path: "/id".to_owned(), message: "is required".to_owned() }],
         remembered: vec![Sample { input: json!({"order_id": "A-1"}), output: json!({"id": "A-1"}) }],
         failing: vec![json!({"orderNumber": "A-2"})],
+        tried: Vec::new(),
         model: None,
+        limits: BudgetLimits::default(),
         redact: Vec::new(),
         secrets: Vec::new(),
         cache: CacheUse::Use,

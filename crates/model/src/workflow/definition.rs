@@ -60,6 +60,10 @@ pub struct Step {
     /// The JSON Schema that every mapped item must satisfy, inline or in a file. Without it, every item is valid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema: Option<SchemaSource>,
+    /// Examples that the mapping has to get right, and every mapping that is healed from it. `prunella mappings test` runs
+    /// them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tests: Vec<MappingTest>,
     /// What happens to items that cannot be mapped or are not valid.
     #[serde(default)]
     pub on_invalid: OnInvalid,
@@ -67,6 +71,9 @@ pub struct Step {
     /// a schema.
     #[serde(default, skip_serializing_if = "Heal::is_off")]
     pub heal: Heal,
+    /// How the mapping is healed. Needs `heal`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub healing: Option<Healing>,
     /// Keep the items of this step in order (one partition per run instead of all partitions).
     #[serde(default)]
     pub ordered: bool,
@@ -289,6 +296,61 @@ pub enum Heal {
     Review,
     /// Failing items wait; a repaired mapping that is proven is used at once, another one waits for approval.
     Auto,
+}
+
+/// An example of what a mapping does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct MappingTest {
+    /// What it is about, shown when it fails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// An item.
+    pub input: Value,
+    /// What the mapping makes of it.
+    pub output: Value,
+}
+
+/// How the mapping of a step is healed.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Healing {
+    /// The language model that is asked when structure is not enough, `provider/model`, instead of `llm.model` of the
+    /// configuration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Times a model is asked about one change of the source, instead of `healing.model-attempts`; 0: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_attempts: Option<u32>,
+    /// Most calls of models in an hour, if `llm.budget.mapping` allows as many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calls_per_hour: Option<u32>,
+    /// Most money for models in an hour, in `llm.currency`, if `llm.budget.mapping` allows as much.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_per_hour: Option<f64>,
+    /// Whether some valid items are remembered, so that a repair can be proven on them.
+    #[serde(default, skip_serializing_if = "Remember::is_on")]
+    pub remember: Remember,
+    /// Paths of fields that are neither remembered nor shown to a model, in items and in what becomes of them:
+    /// `customer.email`, `*.iban`, `**.ssn`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub redact: Vec<String>,
+}
+
+/// Whether items are remembered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Remember {
+    #[default]
+    On,
+    /// Nothing of the data is kept. Little can be proven then: most repairs wait for a person.
+    Off,
+}
+
+impl Remember {
+    pub fn is_on(&self) -> bool {
+        *self == Self::On
+    }
 }
 
 impl Heal {

@@ -4,8 +4,8 @@ mod definition;
 mod items_path;
 
 pub use definition::{
-    CursorPagination, Extract, FileRef, Heal, HttpExtract, HttpMethod, LinkPagination, Mapping, OffsetPagination,
-    OnInvalid, Output, PagePagination, PageSize, Pagination, Retry, SchemaSource, Step, Trigger, TriggerExtract,
-    Workflow,
+    CursorPagination, Extract, FileRef, Heal, Healing, HttpExtract, HttpMethod, LinkPagination, Mapping, MappingTest,
+    OffsetPagination, OnInvalid, Output, PagePagination, PageSize, Pagination, Remember, Retry, SchemaSource, Step,
+    Trigger, TriggerExtract, Workflow,
 };
 pub use items_path::{ItemsPath, ItemsPathError};

@@ -1,58 +1,82 @@
 use std::sync::Arc;
 
-use prunella_catalog::Definition;
-use prunella_model::stream::Stream;
+use serde::de::DeserializeOwned;
+
+use prunella_catalog::{Definition, MappingView};
 use prunella_model::{WorkflowRef, WorkflowVersion};
-use prunella_workflow::{Limits, StreamPlan};
+use prunella_workflow::{Limits, Plan, Problems, StreamPlan};
 
 use super::spec::Spec;
 use crate::desk::Desk;
 use crate::error::OperateError;
-use crate::mapper::StreamMapper;
+use crate::mapper::{StreamMapper, WorkflowMapper};
 
-/// The version of a stream that does a replay's work, beside the one that is live.
-pub struct Candidate {
-    pub(super) mapper: StreamMapper,
+/// Of all versions that do a replay's work.
+pub(super) struct Versions<'a> {
+    pub(super) desk: &'a Desk,
+    pub(super) spec: &'a Spec,
 }
 
-fn definition(desk: &Desk, spec: &Spec, version: Option<WorkflowVersion>) -> Result<Arc<Definition>, OperateError> {
-    let found = match version {
-        None => desk.catalog.live(&desk.workspace, &spec.name),
-        Some(version) => desk.catalog.definition(&WorkflowRef {
-            workspace: desk.workspace.clone(),
-            workflow: spec.name.clone(),
-            version,
-        }),
-    };
-    let missing = || match version {
-        None => format!("{} has no live version", spec.name),
-        Some(version) => format!("{} has no version {version}", spec.name),
-    };
-    found.ok_or_else(|| OperateError::Refused(missing()))
-}
-
-impl Candidate {
-    /// What is live.
-    pub(super) async fn live(desk: &Desk, spec: &Spec) -> Result<Self, OperateError> {
-        Self::of_definition(desk, &*definition(desk, spec, None)?).await
+impl Versions<'_> {
+    pub(super) async fn live_stream(&self) -> Result<StreamMapper, OperateError> {
+        self.stream_of(&*self.definition(None)?).await
     }
 
     /// What the replay is asked to work with.
-    pub(super) async fn of(desk: &Desk, spec: &Spec) -> Result<Self, OperateError> {
-        let Some(text) = &spec.with_text else {
-            return Self::of_definition(desk, &*definition(desk, spec, spec.with)?).await;
-        };
-        let refused = |reason: String| OperateError::Refused(format!("the given mapping cannot be used: {reason}"));
-        let stream: Stream = serde_json::from_str(text).map_err(|error| refused(error.to_string()))?;
-        let plan = StreamPlan::compile(&stream, &Limits::default()).map_err(|error| refused(error.to_string()))?;
+    pub(super) async fn stream(&self) -> Result<StreamMapper, OperateError> {
+        let Some(text) = &self.spec.with_text else { return self.stream_of(&*self.definition(self.spec.with)?).await };
+        let plan = given(text, StreamPlan::compile)?;
         // Version 0 is in no catalog.
-        let at =
-            WorkflowRef { workspace: desk.workspace.clone(), workflow: spec.name.clone(), version: WorkflowVersion(0) };
-        Ok(Self { mapper: StreamMapper::new(desk, &at, Arc::new(plan)).await? })
+        let (workspace, workflow) = (self.desk.workspace.clone(), self.spec.name.clone());
+        let at = WorkflowRef { workspace, workflow, version: WorkflowVersion(0) };
+        StreamMapper::new(self.desk, &at, Arc::new(plan)).await
     }
 
-    async fn of_definition(desk: &Desk, definition: &Definition) -> Result<Self, OperateError> {
-        let plan = definition.stream_plan().map_err(OperateError::Refused)?;
-        Ok(Self { mapper: StreamMapper::new(desk, &definition.at, plan).await? })
+    pub(super) fn live_workflow(&self, active: &Arc<MappingView>) -> Result<WorkflowMapper, OperateError> {
+        self.workflow_of(&*self.definition(None)?, active)
     }
+
+    /// What the replay is asked to compare with.
+    pub(super) fn workflow(&self, active: &Arc<MappingView>) -> Result<WorkflowMapper, OperateError> {
+        let Some(text) = &self.spec.with_text else {
+            return self.workflow_of(&*self.definition(self.spec.with)?, active);
+        };
+        let plan = given(text, Plan::compile)?;
+        // Mappings may read the number of the version: another one would be a difference of its own.
+        let version = self.definition(None)?.at.version;
+        Ok(WorkflowMapper::new(self.desk, version, Arc::new(plan), active.clone()))
+    }
+
+    async fn stream_of(&self, definition: &Definition) -> Result<StreamMapper, OperateError> {
+        let plan = definition.stream_plan().map_err(OperateError::Refused)?;
+        StreamMapper::new(self.desk, &definition.at, plan).await
+    }
+
+    fn workflow_of(&self, definition: &Definition, active: &Arc<MappingView>) -> Result<WorkflowMapper, OperateError> {
+        let plan = definition.plan().map_err(OperateError::Refused)?;
+        Ok(WorkflowMapper::new(self.desk, definition.at.version, plan, active.clone()))
+    }
+
+    pub(super) fn definition(&self, version: Option<WorkflowVersion>) -> Result<Arc<Definition>, OperateError> {
+        let (workspace, workflow) = (self.desk.workspace.clone(), self.spec.name.clone());
+        let found = match version {
+            None => self.desk.catalog.live(&workspace, &workflow),
+            Some(version) => self.desk.catalog.definition(&WorkflowRef { workspace, workflow, version }),
+        };
+        let missing = || match version {
+            None => format!("{} has no live version", self.spec.name),
+            Some(version) => format!("{} has no version {version}", self.spec.name),
+        };
+        found.ok_or_else(|| OperateError::Refused(missing()))
+    }
+}
+
+/// A definition that is in no catalog.
+fn given<D: DeserializeOwned, P>(
+    text: &str,
+    compile: impl FnOnce(&D, &Limits) -> Result<P, Problems>,
+) -> Result<P, OperateError> {
+    let refused = |reason: String| OperateError::Refused(format!("the given mapping cannot be used: {reason}"));
+    let definition: D = serde_json::from_str(text).map_err(|error| refused(error.to_string()))?;
+    compile(&definition, &Limits::default()).map_err(|error| refused(error.to_string()))
 }

@@ -129,6 +129,9 @@ fn walk(pointer: &mut String, before: &Value, after: &Value, changes: &mut Vec<F
 pub struct Difference {
     pub partition: i32,
     pub offset: i64,
+    /// Of a batch, one of its items.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub item: Option<String>,
     pub key: Option<String>,
     #[serde(flatten)]
     pub outcome: Outcome,

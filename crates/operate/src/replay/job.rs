@@ -10,26 +10,32 @@ use prunella_wire::Headers;
 use prunella_wire::names;
 use prunella_wire::records::{ReplayPartition, ReplayProgress, StageBatch};
 
-use super::candidate::Candidate;
-use super::diff::{Difference, Summary, compare};
+use super::candidate::Versions;
 use super::select::Selection;
 use super::spec::{Source, Spec};
 use crate::desk::Desk;
 use crate::error::OperateError;
 use crate::ledger::{Ledger, replay_key};
-use crate::mapper::as_record;
+use crate::mapper::{StreamMapper, as_record};
 use crate::offsets::{Bounds, Offsets};
 use crate::pace::Pace;
 use crate::scan::Scan;
 
 /// A replay, ready to be looked at or done.
 pub struct Job<'a> {
-    desk: &'a Desk,
-    spec: Spec,
-    selection: Selection,
+    pub(super) desk: &'a Desk,
+    pub(super) spec: Spec,
+    pub(super) selection: Selection,
     target: String,
     /// For streams.
-    candidate: Option<Candidate>,
+    mapper: Option<StreamMapper>,
+}
+
+/// What a job is prepared for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    Do,
+    Compare,
 }
 
 /// What a replay would read.
@@ -58,15 +64,20 @@ impl<'a> Job<'a> {
     ///
     /// # Errors
     /// [`OperateError`] when that is nothing, or makes no sense.
-    pub async fn prepare(desk: &'a Desk, offsets: &Offsets, spec: Spec) -> Result<Self, OperateError> {
-        check(desk, &spec)?;
+    pub async fn prepare(
+        desk: &'a Desk,
+        offsets: &Offsets,
+        spec: Spec,
+        purpose: Purpose,
+    ) -> Result<Self, OperateError> {
+        check(desk, &spec, purpose)?;
         let selection = Selection::resolve(desk, offsets, &spec).await?;
-        let candidate = match spec.source {
-            Source::Stream => Some(Candidate::of(desk, &spec).await?),
+        let mapper = match spec.source {
+            Source::Stream => Some(Versions { desk, spec: &spec }.stream().await?),
             Source::Triggers | Source::Batches => None,
         };
-        let own = || match &candidate {
-            Some(candidate) => candidate.mapper.output_topic().to_string(),
+        let own = || match &mapper {
+            Some(mapper) => mapper.output_topic().to_string(),
             None => selection.topic.clone(),
         };
         let target = spec.to.clone().unwrap_or_else(own);
@@ -76,7 +87,7 @@ impl<'a> Job<'a> {
         if offsets.bounds(&target).await?.is_none() {
             return Err(OperateError::Refused(format!("topic {target} does not exist: create it first")));
         }
-        Ok(Self { desk, spec, selection, target, candidate })
+        Ok(Self { desk, spec, selection, target, mapper })
     }
 
     /// Reads what would be done again, and counts.
@@ -106,30 +117,6 @@ impl<'a> Job<'a> {
         };
         preview.partitions = self.selection.ranges.iter().map(partition).collect();
         Ok(preview)
-    }
-
-    /// Tells of every record whose output would be another than that of the live version. Nothing is written.
-    ///
-    /// # Errors
-    /// [`OperateError`] when Kafka does not answer, or this is not about a stream.
-    pub async fn diff(&self, mut tell: impl FnMut(&Difference)) -> Result<Summary, OperateError> {
-        let Some(candidate) = &self.candidate else {
-            return Err(OperateError::Refused("only what a stream puts out can be compared".to_owned()));
-        };
-        let live = Candidate::live(self.desk, &self.spec).await?;
-        let topic: Arc<str> = self.selection.topic.as_str().into();
-        let mut summary = Summary::default();
-        let mut scan = self.scan(self.selection.ranges.clone()).await?;
-        while let Some(read) = scan.next().await {
-            let record = as_record(&topic, read);
-            let outcome = compare(&live.mapper.map(&record).await, &candidate.mapper.map(&record).await);
-            summary.note(&outcome);
-            if !matches!(outcome, super::Outcome::Same | super::Outcome::StillRefused) {
-                let key = record.key.as_ref().and_then(|key| std::str::from_utf8(key).ok()).map(str::to_owned);
-                tell(&Difference { partition: record.source.partition, offset: record.offset, key, outcome });
-            }
-        }
-        Ok(summary)
     }
 
     /// Does the work, from where a replay of this id is. `tell` hears of every step forward.
@@ -241,12 +228,12 @@ impl<'a> Job<'a> {
         })
     }
 
-    async fn scan(&self, ranges: BTreeMap<i32, Bounds>) -> Result<Scan, OperateError> {
+    pub(super) async fn scan(&self, ranges: BTreeMap<i32, Bounds>) -> Result<Scan, OperateError> {
         Scan::ranges(&self.desk.kafka, &self.selection.topic, ranges).await
     }
 
     /// Whether a record of the ranges is one of those that are meant.
-    async fn takes(&self, record: &TailedRecord) -> bool {
+    pub(super) async fn takes(&self, record: &TailedRecord) -> bool {
         let in_time = self.spec.since.is_none_or(|since| record.timestamp >= since)
             && self.spec.until.is_none_or(|until| record.timestamp < until);
         let origins = self.selection.origins.as_ref();
@@ -266,7 +253,7 @@ impl<'a> Job<'a> {
     }
 
     /// The batch in a record of the stage topic, when it belongs to the workflow.
-    async fn batch(&self, record: &TailedRecord) -> Option<StageBatch> {
+    pub(super) async fn batch(&self, record: &TailedRecord) -> Option<StageBatch> {
         let batch: StageBatch = self.desk.codec.decode(record.value.as_ref()?).await.ok()?;
         (batch.at.workspace == self.desk.workspace && batch.at.workflow == self.spec.name).then_some(batch)
     }
@@ -275,9 +262,9 @@ impl<'a> Job<'a> {
     async fn output(&self, id: &str, record: Record) -> Result<Option<OutRecord>, OperateError> {
         let mut output = match self.spec.source {
             Source::Stream => {
-                let Some(candidate) = &self.candidate else { return Ok(None) };
-                let Ok(mapped) = candidate.mapper.map(&record).await else { return Ok(None) };
-                candidate.mapper.output(&record, mapped)
+                let Some(mapper) = &self.mapper else { return Ok(None) };
+                let Ok(mapped) = mapper.map(&record).await else { return Ok(None) };
+                mapper.output(&record, mapped)
             }
             Source::Triggers => self.trigger(id, record),
             Source::Batches => self.again(record).await?,
@@ -325,23 +312,24 @@ impl<'a> Job<'a> {
 }
 
 /// Whether the parts of a spec fit together.
-fn check(desk: &Desk, spec: &Spec) -> Result<(), OperateError> {
+fn check(desk: &Desk, spec: &Spec, purpose: Purpose) -> Result<(), OperateError> {
     let refused = |reason: &str| Err(OperateError::Refused(reason.to_owned()));
     let chooses_mapping = spec.with.is_some() || spec.with_text.is_some();
     match spec.source {
         Source::Triggers if chooses_mapping => refused(
             "a run is done by the version that is live when it starts: leave out --with-mapping, or `prunella workflows rollback` first",
         ),
-        Source::Batches if spec.with_text.is_some() => {
+        Source::Batches if spec.with_text.is_some() && purpose == Purpose::Do => {
             refused("a stage works with versions of the catalog: give the number of one")
         }
         Source::Batches if spec.to.is_some() => {
             refused("what a stage puts out goes to the output topic of its workflow: leave out --to")
         }
         Source::Stream if !spec.runs.is_empty() || spec.of_version.is_some() => refused("a stream has no runs"),
-        _ if desk.catalog.live(&desk.workspace, &spec.name).is_none() => {
-            Err(OperateError::Refused(format!("{} has no live version", spec.name)))
+        _ => {
+            let versions = Versions { desk, spec };
+            versions.definition(None)?;
+            versions.definition(spec.with).map(drop)
         }
-        _ => Ok(()),
     }
 }

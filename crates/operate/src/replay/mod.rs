@@ -4,13 +4,13 @@
 //! it has written: a replay that is killed goes on where it was, and readers of committed records see each output once.
 
 mod candidate;
+mod compare;
 mod diff;
 mod job;
 mod origins;
 mod select;
 mod spec;
 
-pub use candidate::Candidate;
 pub use diff::{Difference, FieldChange, Outcome, Summary, compare};
-pub use job::{Job, Preview};
+pub use job::{Job, Preview, Purpose};
 pub use spec::{Source, Spec};

@@ -1,4 +1,5 @@
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
@@ -50,10 +51,15 @@ pub(super) struct Driver<H: Homes> {
     outbox: Vec<Outgoing>,
     /// Records that came while the homes were full, in the order of their partitions. Bounded by what the member takes.
     waiting: VecDeque<Record>,
+    /// Topics that are held back, and when that was looked at.
+    held_back: HashSet<Arc<str>>,
+    looked_at: Instant,
 }
 
 /// How soon it is looked again whether homes that were full may go on.
 const FULL_PAUSE: Duration = Duration::from_millis(10);
+/// How often it is looked whether topics are to be held back.
+const HOLD_BACK_LOOK: Duration = Duration::from_millis(50);
 /// Outcomes that may wait for others of the same moment.
 const OUTBOX: usize = 64;
 
@@ -84,6 +90,8 @@ impl<H: Homes> Driver<H> {
             stop,
             outbox: Vec::new(),
             waiting: VecDeque::new(),
+            held_back: HashSet::new(),
+            looked_at: Instant::now(),
         };
         (driver, restored)
     }
@@ -105,6 +113,7 @@ impl<H: Homes> Driver<H> {
                 // Under constant load the timer below would never get its turn.
                 self.fire_timers().await;
             }
+            self.hold_back();
             if !self.homes.is_full()
                 && let Some(record) = self.waiting.pop_front()
             {
@@ -128,6 +137,7 @@ impl<H: Homes> Driver<H> {
                 },
                 () = tokio::time::sleep(pause), if !self.waiting.is_empty() => {}
                 () = tokio::time::sleep(timer) => self.fire_timers().await,
+                () = tokio::time::sleep(HOLD_BACK_LOOK), if !self.held_back.is_empty() => {}
                 () = stop.cancelled(), if !stopping => {
                     stopping = true;
                     // Background work stops between two pieces and goes on at the next start.
@@ -228,6 +238,18 @@ impl<H: Homes> Driver<H> {
             self.waiting.push_back(record);
         }
         Ok(())
+    }
+
+    fn hold_back(&mut self) {
+        if self.looked_at.elapsed() < HOLD_BACK_LOOK {
+            return;
+        }
+        self.looked_at = Instant::now();
+        let held_back = self.homes.held_back();
+        if held_back != self.held_back {
+            self.held_back.clone_from(&held_back);
+            self.handle.hold_back(held_back);
+        }
     }
 
     fn give_back(&mut self, which: impl Fn(&Record) -> bool) {

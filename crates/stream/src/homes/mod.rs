@@ -13,6 +13,7 @@ mod restoring;
 mod site;
 mod too_large;
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -104,6 +105,12 @@ pub trait Homes: Send + 'static {
     /// stay in their topics.
     fn is_full(&self) -> bool {
         false
+    }
+
+    /// Topics of which nothing is to be taken for now, because what was taken is not done yet. What is at hand of them
+    /// is handled all the same.
+    fn held_back(&mut self) -> HashSet<Arc<str>> {
+        HashSet::new()
     }
 
     /// Reads a record and says which home its command is for; `None` when there is nothing to do.

@@ -25,6 +25,7 @@ use crate::transactor::TransactorHandle;
 /// What commands asked of the poll loop beyond the assignment itself.
 #[derive(Default)]
 pub(super) struct Requests {
+    pub(super) pause: Vec<TopicPartition>,
     pub(super) resume: Vec<TopicPartition>,
     pub(super) subscribe: Option<Vec<String>>,
     pub(super) failure: Option<StreamError>,
@@ -52,6 +53,13 @@ impl Inner {
                 }
             }
             Command::Subscribe(topics) => self.requests.subscribe = Some(topics),
+            Command::HoldBack(topics) => {
+                let change = self.assignment.hold_back(topics);
+                self.requests.resume.retain(|partition| !change.pause.contains(partition));
+                self.requests.pause.retain(|partition| !change.resume.contains(partition));
+                self.requests.pause.extend(change.pause);
+                self.requests.resume.extend(change.resume);
+            }
             Command::Fail(error) => {
                 self.requests.failure.get_or_insert(error);
             }
@@ -137,15 +145,15 @@ impl MemberContext {
     }
 
     fn assigned(&self, consumer: &BaseConsumer<Self>, partitions: &[TopicPartition]) {
-        let mut restoring = TopicPartitionList::new();
+        let mut waiting = TopicPartitionList::new();
         let mut assigned = Vec::with_capacity(partitions.len());
         let mut inner = self.inner();
         for partition in partitions {
             let must_restore = self.restored_topics.iter().any(|topic| **topic == *partition.topic);
-            if must_restore {
-                restoring.add_partition(&partition.topic, partition.partition);
-            }
             assigned.push((partition.clone(), inner.assignment.assign(partition.clone(), must_restore)));
+            if !inner.assignment.flows(partition) {
+                waiting.add_partition(&partition.topic, partition.partition);
+            }
         }
         let owned = inner.assignment.partitions().len();
         let notices = inner.rewinds.clone();
@@ -160,10 +168,10 @@ impl MemberContext {
                 self.inner().requests.failure.get_or_insert(failure);
             }
         }
-        if restoring.count() > 0
-            && let Err(error) = consumer.pause(&restoring)
+        if waiting.count() > 0
+            && let Err(error) = consumer.pause(&waiting)
         {
-            emit(ClientError { client: &self.stage, error: &error, reason: "pause before restore" });
+            emit(ClientError { client: &self.stage, error: &error, reason: "pause of what was assigned" });
         }
         emit(PartitionsAssigned { stage: &self.stage, partitions, owned });
         self.tell(MemberEvent::Assigned(assigned));

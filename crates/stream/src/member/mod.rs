@@ -11,6 +11,7 @@
 mod context;
 mod poll;
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, SyncSender, channel};
 use std::sync::{Arc, Mutex};
@@ -85,6 +86,7 @@ enum Command {
     GiveBack { source: TopicPartition, epoch: AssignmentEpoch, offset: i64 },
     Restored { source: TopicPartition, epoch: AssignmentEpoch },
     Subscribe(Vec<String>),
+    HoldBack(HashSet<Arc<str>>),
     Fail(StreamError),
     Stop,
 }
@@ -140,6 +142,11 @@ impl MemberHandle {
     /// Replaces the topics of the subscription.
     pub fn subscribe(&self, topics: Vec<String>) {
         self.command(Command::Subscribe(topics));
+    }
+
+    /// Takes nothing from these topics until it is called without them.
+    pub(crate) fn hold_back(&self, topics: HashSet<Arc<str>>) {
+        self.command(Command::HoldBack(topics));
     }
 
     /// Gives up: the driver ends with `error`, nothing more is committed.

@@ -35,6 +35,14 @@ pub(super) fn subscribe(consumer: &BaseConsumer<MemberContext>, topics: &[String
     consumer.subscribe(&topics)
 }
 
+fn list_of(partitions: &[TopicPartition]) -> TopicPartitionList {
+    let mut list = TopicPartitionList::new();
+    for partition in partitions {
+        list.add_partition(&partition.topic, partition.partition);
+    }
+    list
+}
+
 /// A transaction that takes this many times its timeout will not end: Kafka has aborted it long ago.
 const HOPELESS_AFTER_TIMEOUTS: u32 = 3;
 const LOOK: Duration = Duration::from_millis(20);
@@ -128,13 +136,12 @@ impl PollLoop {
             {
                 emit(ClientError { client: &self.consumer.context().stage, error: &error, reason: "subscribe" });
             }
+            self.pause(&requests.pause);
             self.resume(&requests.resume);
             if self.last_commit.elapsed() >= self.commit_interval {
                 self.commit_progress();
             }
-            for hog in self.consumer.context().hold(LONGEST_HOLD) {
-                self.pause(&hog);
-            }
+            self.pause(&self.consumer.context().hold(LONGEST_HOLD));
             if let Err(error) = self.poll_turn() {
                 return Some(error);
             }
@@ -224,23 +231,18 @@ impl PollLoop {
         Ok(())
     }
 
-    fn pause(&self, partition: &TopicPartition) {
-        let mut list = TopicPartitionList::new();
-        list.add_partition(&partition.topic, partition.partition);
-        if let Err(error) = self.consumer.pause(&list) {
+    fn pause(&self, partitions: &[TopicPartition]) {
+        if !partitions.is_empty()
+            && let Err(error) = self.consumer.pause(&list_of(partitions))
+        {
             emit(ClientError { client: &self.consumer.context().stage, error: &error, reason: "pause" });
         }
     }
 
     fn resume(&self, partitions: &[TopicPartition]) {
-        if partitions.is_empty() {
-            return;
-        }
-        let mut list = TopicPartitionList::new();
-        for partition in partitions {
-            list.add_partition(&partition.topic, partition.partition);
-        }
-        if let Err(error) = self.consumer.resume(&list) {
+        if !partitions.is_empty()
+            && let Err(error) = self.consumer.resume(&list_of(partitions))
+        {
             emit(ClientError { client: &self.consumer.context().stage, error: &error, reason: "resume" });
         }
     }

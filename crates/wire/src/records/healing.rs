@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use prunella_model::{MappingKey, TextHash};
 
-use super::{BatchResult, StageBatch, TriggerOrigin};
+use super::{BatchResult, ErrorInfo, StageBatch, TriggerOrigin};
 
 /// The items of a batch that wait for their mapping. Key `<mapping>/<run>/<step>/<attempt>/<batch>` of `state.parked`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +23,8 @@ pub struct ParkedBatch {
     pub tries: i32,
     /// Items that the mapping served well in the same process since the batch that was parked before.
     pub valid: i32,
+    /// Version that it was driven with while that version is watched; 0: it waits.
+    pub driven_with: i32,
     pub parked_at: i64,
 }
 
@@ -46,7 +48,67 @@ pub struct HealOutcome {
     pub origin: String,
     /// JSON for people: what changed, what it was tried on, why.
     pub evidence: String,
+    /// Proposals of a model, and what became of each.
+    pub tried: Vec<TriedMapping>,
+    /// A language model is asked next: its answer follows.
+    pub asks_model: bool,
     pub ended_at: i64,
+}
+
+/// A mapping that a model proposed, and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TriedMapping {
+    pub text: String,
+    /// Why the model proposed it, in its words.
+    pub reason: String,
+    /// `activate`, `review` or `refuse`; `None`: not tried yet.
+    pub verdict: Option<String>,
+    /// Why it was not proven.
+    pub because: String,
+}
+
+/// What a language model answered, journaled before any of it is tried.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelAnswer {
+    pub mapping: MappingKey,
+    /// The author's text that the attempt began with.
+    pub base: TextHash,
+    /// Version that the attempt began with; an answer for another one is dropped.
+    pub parent: i32,
+    /// Id of the consultation on `log.llm`.
+    pub call: String,
+    pub model: String,
+    pub proposed: Vec<TriedMapping>,
+    /// Why there is no proposal.
+    pub error: Option<ErrorInfo>,
+    /// When it is worth asking again, if the failure has nothing to do with the question.
+    pub again_at: Option<i64>,
+    pub answered_at: i64,
+}
+
+/// Key `<mapping>#<base>#llm` of `state.mappings`: what models have been asked about one version of a mapping.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MappingConsultation {
+    pub mapping: MappingKey,
+    pub base: TextHash,
+    /// The version that failed.
+    pub parent: i32,
+    /// Answers so far.
+    pub asked: i32,
+    pub tried: Vec<TriedMapping>,
+    /// Asking again is of no use.
+    pub is_over: bool,
+    /// Nobody is asked before.
+    pub again_at: Option<i64>,
+    /// Of the last failure.
+    pub message: String,
+    pub changed_at: i64,
+}
+
+impl MappingConsultation {
+    pub fn key(&self) -> String {
+        format!("{}#{}#llm", self.mapping, self.base)
+    }
 }
 
 /// What a person wants done with a mapping.
@@ -76,7 +138,7 @@ pub struct MappingVersion {
     pub text: String,
     /// `repaired`, `inferred`, `llm` or `human`.
     pub origin: String,
-    /// `candidate`, `active`, `retired` or `rejected`.
+    /// `candidate`, `active`, `retired`, `rejected` or `rolled-back`.
     pub status: String,
     pub evidence: String,
     pub actor: String,
@@ -102,6 +164,10 @@ pub struct MappingActive {
     pub changed_by: String,
     /// Id of the command that it came of.
     pub command: Option<String>,
+    /// The version that was used before; 0: not known.
+    pub before: i32,
+    /// Until then it is rolled back by itself if its outputs cannot be what was meant.
+    pub watched_until: i64,
 }
 
 impl MappingActive {

@@ -19,7 +19,10 @@ use crate::schema::control_records;
 pub use commands::{
     BatchResult, CancelNotice, CancelRun, ExtractionEnded, StartRun, StepFailed, StepPause, StepSkipped,
 };
-pub use healing::{HealOutcome, MappingActive, MappingCommand, MappingSample, MappingVersion, ParkedBatch};
+pub use healing::{
+    HealOutcome, MappingActive, MappingCommand, MappingConsultation, MappingSample, MappingVersion, ModelAnswer,
+    ParkedBatch, TriedMapping,
+};
 pub use log::{AuditEvent, LlmCall, RunEvent};
 pub use operations::{LetterAction, LetterMark, ReplayPartition, ReplayProgress};
 pub use stage::{ExtractRequest, RunContext, StageBatch, StageItem, StepOutputs};
@@ -39,6 +42,8 @@ control_records! {
     HealOutcome => "heal_outcome",
     MappingActive => "mapping_active",
     MappingCommand => "mapping_command",
+    MappingConsultation => "mapping_consultation",
+    ModelAnswer => "model_answer",
     MappingSample => "mapping_sample",
     MappingVersion => "mapping_version",
     ParkedBatch => "parked_batch",

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use prunella_model::{Code, StepId};
+use prunella_redact::FieldPattern;
 use serde_json::Value;
 
 use super::Checker;
@@ -126,6 +127,11 @@ impl<'a> Checker<'a, '_> {
         reads.extend(self.mapping(&join(&pointer, "transform"), Root::Item));
         self.reads_only(reads, steps, Some(step));
         self.schema(&join(&pointer, "schema"));
+        if self.document.get(&join(&pointer, "tests")).is_some()
+            && self.document.get(&join(&pointer, "transform")).is_none()
+        {
+            self.report_key(Code::WorkflowShape, &join(&pointer, "tests"), "`tests` are examples of a `transform`");
+        }
         self.healing(&pointer);
     }
 
@@ -133,8 +139,32 @@ impl<'a> Checker<'a, '_> {
     fn healing(&mut self, step: &str) {
         let at = join(step, "heal");
         let policy = self.document.get(&at).and_then(Value::as_str);
+        let details = join(step, "healing");
         if policy.is_none_or(|policy| policy == "off") {
+            if self.document.get(&details).is_some() {
+                self.report_key(
+                    Code::WorkflowShape,
+                    &details,
+                    "`healing` needs `heal: auto` or `heal: review`".to_owned(),
+                );
+            }
             return;
+        }
+        let fields = join(&details, "redact");
+        for at in 0..self.document.get(&fields).and_then(Value::as_array).map_or(0, Vec::len) {
+            let field = join(&fields, &at.to_string());
+            let path = self.document.get(&field).and_then(Value::as_str);
+            if let Some(Err(error)) = path.map(str::parse::<FieldPattern>) {
+                self.report(Code::WorkflowValue, &field, error.to_string());
+            }
+        }
+        let model = join(&details, "model");
+        let is_model = |name: &str| {
+            name.split_once('/').is_some_and(|(provider, model)| !provider.is_empty() && !model.is_empty())
+        };
+        if self.document.get(&model).and_then(Value::as_str).is_some_and(|name| !is_model(name)) {
+            let message = "a model is written as provider/model, with the name of the provider in the configuration";
+            self.report(Code::WorkflowValue, &model, message);
         }
         for part in ["transform", "schema"] {
             if self.document.get(&join(step, part)).is_none() {

@@ -157,12 +157,16 @@ impl Compiler<'_> {
             return Ok(None);
         }
         let schema = self.parts.inline_schema(schema, schema_at)?;
+        let settings = step.healing.clone().unwrap_or_default();
         Ok(Some(PlannedHealing {
             policy: step.heal,
             base: TextHash::of(text),
             text: text.as_str().into(),
             schema_hash: TextHash::of(&schema.to_string()),
             schema,
+            redact: settings.redact.iter().filter_map(|path| path.parse().ok()).collect(),
+            settings,
+            tests: step.tests.clone(),
         }))
     }
 

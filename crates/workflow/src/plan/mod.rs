@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use jsonschema::Validator;
 use prunella_mapping::Expression;
-use prunella_model::workflow::{Heal, ItemsPath, OnInvalid, Workflow};
+use prunella_model::workflow::{Heal, Healing, ItemsPath, MappingTest, OnInvalid, Workflow};
 use prunella_model::{StepId, TextHash};
+use prunella_redact::FieldPattern;
 use serde_json::Value;
 
 pub use extract::{PageStrategy, PlannedExtract, PlannedHttp, PlannedPagination};
@@ -63,6 +64,11 @@ pub struct PlannedHealing {
     pub base: TextHash,
     pub schema: Value,
     pub schema_hash: TextHash,
+    pub settings: Healing,
+    /// Fields that are not remembered.
+    pub redact: Vec<FieldPattern>,
+    /// Examples that every mapping has to get right.
+    pub tests: Vec<MappingTest>,
 }
 
 /// Where validated records come from.

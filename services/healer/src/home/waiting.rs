@@ -101,6 +101,16 @@ impl Waiting {
         self.next_attempt = now + self.wait(settings);
     }
 
+    pub(super) fn next_attempt(&self) -> i64 {
+        self.next_attempt
+    }
+
+    /// An attempt is worth while at this moment, although nothing may have come since the last one.
+    pub(super) fn try_at(&mut self, moment: i64) {
+        self.fresh = true;
+        self.next_attempt = moment;
+    }
+
     /// Another version is used from now on.
     pub(super) fn version_changed(&mut self) {
         self.driving = true;

@@ -1,6 +1,7 @@
 //! The runs of one home partition, as `state.runs` restores them and commands change them.
 
 mod command;
+mod key;
 mod known;
 mod packed;
 mod remains;
@@ -21,13 +22,14 @@ use prunella_wire::{Codec, TraceContext};
 
 use crate::events::{RunEnded, RunStarted};
 use crate::machine::{self, Action, Actions, EventKind, Run, RunPlan, Stale};
+use crate::memory::{Held, RunMemory};
 use crate::pure::{PureSteps, StepResult};
 use crate::records::{RecordWriter, Subject};
 use crate::service::Plans;
 
 pub(crate) use command::Command;
 pub(crate) use known::Suffixes;
-use known::{Known, KnownRuns};
+use known::{Form, Known, KnownRuns};
 use packed::PackedRun;
 use remains::Remains;
 
@@ -42,6 +44,7 @@ pub(crate) struct RunHome {
     plans: Arc<Plans>,
     codec: Arc<Codec>,
     retention: i64,
+    memory: RunMemory,
     pure_steps: Option<Arc<dyn PureSteps>>,
     known: KnownRuns,
     restoring: HashMap<RunId, PackedRun>,
@@ -53,35 +56,43 @@ impl RunHome {
         plans: Arc<Plans>,
         codec: Arc<Codec>,
         retention: i64,
+        memory: RunMemory,
         pure_steps: Option<Arc<dyn PureSteps>>,
     ) -> Self {
-        Self { writer, plans, codec, retention, pure_steps, known: KnownRuns::default(), restoring: HashMap::new() }
+        let (known, restoring) = (KnownRuns::default(), HashMap::new());
+        Self { writer, plans, codec, retention, memory, pure_steps, known, restoring }
     }
 
     /// Takes a live run out, read anew if it was asleep.
-    async fn take_live(&mut self, run: &RunId) -> Option<Run> {
+    async fn take_live(&mut self, run: &RunId) -> Option<(Run, Held)> {
         if !self.known.is_live(run) {
             return None;
         }
         match self.known.remove(run)? {
-            Known::Awake(live) => Some(*live),
-            Known::Asleep(packed) => {
-                let live = Remains::read(run, &packed, &self.codec).await.into_run();
-                if live.is_none() {
-                    // It was read once, or written here: this cannot be. Nothing is thrown away all the same.
-                    self.known.insert(run.clone(), i64::MAX, Known::Asleep(packed));
+            Known::Live(Form::Awake(live), held) => Some((*live, held)),
+            Known::Live(Form::Asleep(packed), held) => {
+                if let Some(live) = Remains::read(run, &packed, &self.codec).await.into_run() {
+                    return Some((live, held));
                 }
-                live
+                // It was read once, or written here: this cannot be. Nothing is thrown away all the same.
+                self.known.insert(run, i64::MAX, Known::Live(Form::Asleep(packed), held));
+                None
             }
             Known::Ended(_) => None,
         }
     }
 
-    fn keep_awake(&mut self, live: Run) {
-        self.known.insert(live.state.run.clone(), live.next_timer(), Known::Awake(Box::new(live)));
+    fn keep_awake(&mut self, live: Run, mut held: Held) {
+        held.resize(live.size());
+        let (run, due) = (live.state.run.clone(), live.next_timer());
+        self.known.insert(&run, due, Known::Live(Form::Awake(Box::new(live)), held));
         if self.known.awake() > AWAKE {
             self.known.put_to_sleep(|run| PackedRun::of(run, &self.writer));
         }
+    }
+
+    fn hold(&self, live: &Run) -> Held {
+        self.memory.hold(&live.state.workspace, &live.state.workflow, live.size())
     }
 
     /// Changes a live run and gives what is to be written for it.
@@ -91,7 +102,7 @@ impl RunHome {
         now: i64,
         change: impl FnOnce(&mut Run, Option<&RunPlan>, &mut Actions),
     ) -> Result<Vec<OutRecord>, StageError> {
-        let Some(mut live) = self.take_live(run).await else { return Ok(Vec::new()) };
+        let Some((mut live, held)) = self.take_live(run).await else { return Ok(Vec::new()) };
         let plan = self.plans.get(&live.workflow_ref());
         let mut actions = Actions::default();
         change(&mut live, plan.as_deref(), &mut actions);
@@ -102,7 +113,7 @@ impl RunHome {
             emit(RunEnded { run: &live.state, now });
             self.retire(run, &live, now);
         } else {
-            self.keep_awake(live);
+            self.keep_awake(live, held);
         }
         records.extend(written?);
         Ok(records)
@@ -155,7 +166,7 @@ impl RunHome {
     }
 
     fn keep_ended(&mut self, run: &RunId, suffixes: Suffixes, ended_at: i64) {
-        self.known.insert(run.clone(), ended_at.saturating_add(self.retention), Known::Ended(suffixes));
+        self.known.insert(run, ended_at.saturating_add(self.retention), Known::Ended(suffixes));
     }
 
     async fn start(&mut self, command: StartRun, record: &Record, now: i64) -> Result<Vec<OutRecord>, StageError> {
@@ -193,7 +204,8 @@ impl RunHome {
             emit(RunEnded { run: &run.state, now });
             self.keep_ended(&run_id, Suffixes::new([""]), run.state.ended_at.unwrap_or(now));
         } else {
-            self.keep_awake(run);
+            let held = self.hold(&run);
+            self.keep_awake(run, held);
         }
         Ok(records)
     }
@@ -232,7 +244,8 @@ impl RunHome {
             machine::on_restored(&mut resumed, &plan, now, &mut actions);
         }
         let due = live.next_timer();
-        self.known.insert(run.clone(), due, Known::Asleep(packed));
+        let held = self.hold(&live);
+        self.known.insert(&run, due, Known::Live(Form::Asleep(packed), held));
         if actions.0.is_empty() {
             return Ok(Vec::new());
         }
@@ -311,7 +324,7 @@ impl Home for RunHome {
     async fn on_timer(&mut self, now: i64) -> Effects {
         let mut records = Vec::new();
         for _ in 0..DUE_AT_ONCE {
-            let Some(run) = self.known.due(now).cloned() else { break };
+            let Some(run) = self.known.due(now) else { break };
             if self.known.is_ended(&run) {
                 if let Some(Known::Ended(suffixes)) = self.known.remove(&run) {
                     records.extend(self.writer.tombstones(&run, &suffixes));

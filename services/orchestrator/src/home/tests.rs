@@ -5,15 +5,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use prunella_model::{Attempt, BatchNumber, RunId, RunOrigin, StepId, WorkflowVersion, WorkspaceName};
+use prunella_model::{Attempt, BatchNumber, ByteSize, RunId, RunOrigin, StepId, WorkflowVersion, WorkspaceName};
 use prunella_topology::Topics;
 use prunella_wire::records::{BatchResult, ExtractionEnded, RunStatus, StartRun, StepRef, TriggerOrigin};
 use prunella_wire::{Codec, Payload};
 
-use super::known::{Known, KnownRuns, Suffixes};
+use super::known::{Form, Known, KnownRuns, Suffixes};
 use super::packed::PackedRun;
 use super::remains::Remains;
 use crate::machine::{self, Actions, PlannedStep, Run, RunPlan};
+use crate::memory::RunMemory;
 use crate::records::RecordWriter;
 
 fn step(id: &str) -> StepId {
@@ -104,11 +105,14 @@ proptest! {
 #[test]
 fn awake_and_asleep_runs_are_live_and_due_at_their_time() {
     let codec = Arc::new(Codec::new(None, None));
+    let memory = RunMemory::new(ByteSize::from_mib(1));
     let mut known = KnownRuns::default();
     for (key, due) in [("a", 30), ("b", 10), ("c", 20)] {
-        known.insert(run_id(key), due, Known::Awake(Box::new(run(key, b"{}", &[], None))));
+        let run = run(key, b"{}", &[], None);
+        let held = memory.hold(&run.state.workspace, &run.state.workflow, run.size());
+        known.insert(&run_id(key), due, Known::Live(Form::Awake(Box::new(run)), held));
     }
-    known.insert(run_id("d"), 5, Known::Ended(Suffixes::new(["", "/@trigger"])));
+    known.insert(&run_id("d"), 5, Known::Ended(Suffixes::new(["", "/@trigger"])));
     assert_eq!(known.awake(), 3);
     known.put_to_sleep(|run| (run.state.run != run_id("c")).then(|| PackedRun::of(run, &writer(&codec)))?);
     assert_eq!(known.awake(), 1, "what cannot be packed stays awake");
@@ -119,9 +123,10 @@ fn awake_and_asleep_runs_are_live_and_due_at_their_time() {
     assert_eq!(suffixes.iter().collect::<Vec<_>>(), ["", "/@trigger"]);
     known.postpone(&run_id("b"), 40);
     let order: Vec<RunId> = std::iter::from_fn(|| {
-        let next = known.due(i64::MAX)?.clone();
+        let next = known.due(i64::MAX)?;
         known.remove(&next).map(|_| next)
     })
     .collect();
     assert_eq!(order, [run_id("c"), run_id("a"), run_id("b")]);
+    assert_eq!(memory.held(), 0, "all is given back");
 }

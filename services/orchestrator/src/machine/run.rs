@@ -90,6 +90,15 @@ impl Run {
         RunContext { trigger: self.trigger.clone(), steps: steps.collect() }
     }
 
+    /// About how many bytes it takes in memory, and as many on its topic.
+    pub fn size(&self) -> usize {
+        /// Of a record beside its payload: names, times, counts.
+        const RECORD: usize = 256;
+        let payloads = std::iter::once(&self.trigger).chain(self.outputs.values());
+        let payloads: usize = payloads.map(|payload| RECORD + payload.in_memory()).sum();
+        payloads + RECORD * (1 + self.steps.len())
+    }
+
     /// When something is due by the clock: the deadline, or the retry of a step.
     pub fn next_timer(&self) -> i64 {
         let retries = self.steps.values().filter(|step| step.status == StepStatus::Retrying);

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use clap::{Args, Subcommand};
 
-use prunella_model::{Period, RunId, WorkflowName, WorkflowVersion};
+use prunella_model::{Period, RunId, StepId, WorkflowName, WorkflowVersion};
 use prunella_operate::letters::{LetterPlace, State};
 
 use super::parse_version;
@@ -98,10 +98,15 @@ pub struct ReplayArgs {
     /// Only runs of this version.
     #[arg(long, value_name = "VERSION", value_parser = parse_version)]
     pub of_version: Option<WorkflowVersion>,
-    /// Work with this version, a stream file, or a file with a mapping alone, instead of the live version.
+    /// Work with this version, a file of the workflow or stream, or a file with a mapping alone, instead of the live
+    /// version.
     #[arg(long, value_name = "VERSION|FILE")]
     pub with_mapping: Option<String>,
-    /// Show how outputs would differ from those of the live version. Nothing is written.
+    /// The step that a file with a mapping alone is for; a workflow with one mapping needs no name.
+    #[arg(long, value_name = "STEP", requires = "with_mapping")]
+    pub step: Option<StepId>,
+    /// Show how outputs would differ from those of the live version; of a workflow, those of its batches. Nothing is
+    /// written.
     #[arg(long)]
     pub diff: bool,
     /// Write to this topic, which has to exist, and leave the pipeline's own alone.

@@ -3,9 +3,11 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use prunella_model::workflow::Mapping;
-use prunella_model::{Kind, WorkflowVersion};
-use prunella_operate::replay::{Difference, FieldChange, Job, Outcome, Source, Spec, Summary};
+use prunella_catalog::{Compiled, Definition};
+use prunella_model::stream::Stream;
+use prunella_model::workflow::{Mapping, Workflow};
+use prunella_model::{Kind, StepId, WorkflowVersion};
+use prunella_operate::replay::{Difference, FieldChange, Job, Outcome, Purpose, Source, Spec, Summary};
 use prunella_operate::{Desk, Ledger, Offsets, Pace};
 use prunella_wire::records::ReplayProgress;
 use prunella_workflow::{Declared, Limits, load};
@@ -25,11 +27,12 @@ pub async fn run(context: &Context, args: ReplayArgs) -> Result<ExitCode, Failur
     let refused = |failure: Failure| failure.exit(Exit::Refused);
     if let Some(id) = &args.resume {
         let spec = known_spec(&desk, id).await?;
-        let job = Job::prepare(&desk, &offsets, spec).await.map_err(|error| refused(error.into()))?;
+        let job = Job::prepare(&desk, &offsets, spec, Purpose::Do).await.map_err(|error| refused(error.into()))?;
         return execute(context, &job, id, &args).await;
     }
     let spec = spec(context, &desk, &args)?;
-    let job = Job::prepare(&desk, &offsets, spec).await.map_err(|error| refused(error.into()))?;
+    let purpose = if args.diff { Purpose::Compare } else { Purpose::Do };
+    let job = Job::prepare(&desk, &offsets, spec, purpose).await.map_err(|error| refused(error.into()))?;
     if args.diff {
         return diff(context, &job, args.samples).await;
     }
@@ -51,9 +54,10 @@ async fn known_spec(desk: &Desk, id: &str) -> Result<Spec, Failure> {
 fn spec(context: &Context, desk: &Desk, args: &ReplayArgs) -> Result<Spec, Failure> {
     let Some(name) = args.name.clone() else { return Err(Failure::plain(Exit::Refused, "no name was given")) };
     let live = desk.catalog.live(&desk.workspace, &name).ok_or_else(|| definitions::missing(&desk.workspace, &name))?;
-    let source = match (live.is(Kind::Stream), args.batches) {
-        (true, true) => return Err(Failure::plain(Exit::Refused, format!("{name} is a stream: it has no batches"))),
-        (true, false) => Source::Stream,
+    // What is extracted by new runs is not known before.
+    let source = match (live.is(Kind::Stream), args.batches || args.diff) {
+        (true, _) if !args.batches => Source::Stream,
+        (true, _) => return Err(Failure::plain(Exit::Refused, format!("{name} is a stream: it has no batches"))),
         (false, true) => Source::Batches,
         (false, false) => Source::Triggers,
     };
@@ -61,7 +65,7 @@ fn spec(context: &Context, desk: &Desk, args: &ReplayArgs) -> Result<Spec, Failu
         None => (None, None),
         Some(given) => match given.parse::<i32>() {
             Ok(version) => (Some(WorkflowVersion(version)), None),
-            Err(_) => (None, Some(mapping_text(context, &live, Path::new(given))?)),
+            Err(_) => (None, Some(given_text(context, &live, Path::new(given), args.step.as_ref())?)),
         },
     };
     Ok(Spec {
@@ -79,24 +83,50 @@ fn spec(context: &Context, desk: &Desk, args: &ReplayArgs) -> Result<Spec, Failu
     })
 }
 
-/// A stream file as it is, or the live stream with the mapping that the file holds.
-fn mapping_text(context: &Context, live: &prunella_catalog::Definition, path: &Path) -> Result<String, Failure> {
+/// A file with a definition as it is, or the live definition with the mapping that the file holds.
+fn given_text(context: &Context, live: &Definition, path: &Path, step: Option<&StepId>) -> Result<String, Failure> {
     let is_definition = path.extension().is_some_and(|end| end == "yaml" || end == "yml" || end == "json");
     if is_definition {
         let loaded = load(path, &Limits::default()).map_err(|problems| refuse(&problems.into_vec(), context.json))?;
-        return match loaded.declared {
-            Declared::Stream(_) => Ok(loaded.canonical),
-            Declared::Workflow(_) => {
-                Err(Failure::plain(Exit::Refused, format!("{} is a workflow, not a stream", path.display())))
-            }
+        let kind = match loaded.declared {
+            Declared::Stream(_) => Kind::Stream,
+            Declared::Workflow(_) => Kind::Workflow,
         };
+        if live.is(kind) {
+            return Ok(loaded.canonical);
+        }
+        return Err(Failure::plain(Exit::Refused, format!("{} is a {}", path.display(), kind.as_str())));
     }
     let mapping = std::fs::read_to_string(path)
         .map_err(|error| Failure::plain(Exit::Failed, format!("{}: {error}", path.display())))?;
-    let plan = live.stream_plan().map_err(|reason| Failure::plain(Exit::Refused, reason))?;
-    let mut stream = plan.stream().clone();
-    stream.transform = Some(Mapping::Inline(mapping));
-    serde_json::to_string(&stream).map_err(|error| Failure::plain(Exit::Failed, error.to_string()))
+    let refused = |reason: String| Failure::plain(Exit::Refused, reason);
+    let printed = match live.compiled().map_err(refused)? {
+        Compiled::Stream(plan) => {
+            let transform = Some(Mapping::Inline(mapping));
+            serde_json::to_string(&Stream { transform, ..plan.stream().clone() })
+        }
+        Compiled::Workflow(plan) => serde_json::to_string(&with_mapping(plan.workflow(), step, mapping)?),
+    };
+    printed.map_err(|error| Failure::plain(Exit::Failed, error.to_string()))
+}
+
+/// The workflow with another mapping of `step`, or of the only step that has one.
+fn with_mapping(workflow: &Workflow, step: Option<&StepId>, mapping: String) -> Result<Workflow, Failure> {
+    let mut workflow = workflow.clone();
+    let mut mapped: Vec<_> = workflow
+        .steps
+        .iter_mut()
+        .filter(|one| step.map_or(one.transform.is_some(), |wanted| one.id == *wanted))
+        .collect();
+    let [one] = mapped.as_mut_slice() else {
+        let reason = match step {
+            Some(step) => format!("{} has no step {step}", workflow.workflow),
+            None => format!("{} has {} mappings: say which with --step", workflow.workflow, mapped.len()),
+        };
+        return Err(Failure::plain(Exit::Refused, reason));
+    };
+    one.transform = Some(Mapping::Inline(mapping));
+    Ok(workflow)
 }
 
 async fn preview(context: &Context, job: &Job<'_>, args: &ReplayArgs) -> Result<ExitCode, Failure> {
@@ -148,8 +178,8 @@ async fn diff(context: &Context, job: &Job<'_>, samples: u64) -> Result<ExitCode
 }
 
 fn print_difference(difference: &Difference) {
-    let key = difference.key.as_deref().unwrap_or("");
-    println!("[{}]@{} {key}", difference.partition, difference.offset);
+    let named = difference.item.as_deref().or(difference.key.as_deref()).unwrap_or("");
+    println!("[{}]@{} {named}", difference.partition, difference.offset);
     match &difference.outcome {
         Outcome::Changed { fields, other_key } => {
             if *other_key {
@@ -170,7 +200,7 @@ fn print_difference(difference: &Difference) {
 }
 
 fn print_summary(summary: &Summary) {
-    println!("{} records compared", summary.records);
+    println!("{} compared", summary.records);
     println!("  the same       {}", summary.same);
     println!("  changed        {}", summary.changed);
     println!("  would fail     {}", summary.now_refused);

@@ -15,6 +15,7 @@ deadline: 5m
 steps:
   - id: orders
     heal: HEAL
+    healing: HOW
     extract: { trigger: {}, items: orders }
     transform: |
       {
@@ -30,8 +31,21 @@ steps:
 output: { from: orders, key: id }
 "#;
 
+/// The workflow with this policy.
+pub(crate) fn workflow(heal: &str) -> String {
+    workflow_with(heal, "{}")
+}
+
+pub(crate) fn workflow_with(heal: &str, how: &str) -> String {
+    WORKFLOW.replace("HEAL", heal).replace("HOW", how)
+}
+
+pub(crate) fn settings() -> Value {
+    json!({ "healing": { "gather": "300ms", "patience": "3s", "remember-every": "1s" } })
+}
+
 fn install() -> Installation {
-    install_with(&json!({ "healing": { "gather": "300ms", "patience": "3s", "remember-every": "1s" } }))
+    install_with(&settings())
 }
 
 fn number_of(order: u64) -> u64 {
@@ -39,17 +53,17 @@ fn number_of(order: u64) -> u64 {
 }
 
 /// What becomes of an order, whatever its shape.
-fn expected(order: u64) -> Value {
+pub(crate) fn expected(order: u64) -> Value {
     let number = number_of(order);
     json!({ "id": format!("A-{number:04}"), "customer": format!("Customer {}", number * 7), "cents": 1000 + number * 37 })
 }
 
-fn as_it_was(order: u64) -> Value {
+pub(crate) fn as_it_was(order: u64) -> Value {
     let wanted = expected(order);
     json!({ "order_id": wanted["id"], "customer_name": wanted["customer"], "total_cents": wanted["cents"], "note": "" })
 }
 
-fn as_it_is_now(order: u64) -> Value {
+pub(crate) fn as_it_is_now(order: u64) -> Value {
     let wanted = expected(order);
     json!({
         "reference": wanted["id"], "buyer": { "name": wanted["customer"], "vip": number_of(order).is_multiple_of(3) },
@@ -58,7 +72,7 @@ fn as_it_is_now(order: u64) -> Value {
 }
 
 /// Starts runs of five orders each.
-fn start(installation: &Installation, runs: std::ops::Range<u64>, shape: fn(u64) -> Value) -> Vec<String> {
+pub(crate) fn start(installation: &Installation, runs: std::ops::Range<u64>, shape: fn(u64) -> Value) -> Vec<String> {
     runs.map(|run| {
         let orders: Vec<Value> = (run * 5..run * 5 + 5).map(shape).collect();
         installation.start_run("healing", &json!({ "orders": orders }))
@@ -66,7 +80,7 @@ fn start(installation: &Installation, runs: std::ops::Range<u64>, shape: fn(u64)
     .collect()
 }
 
-fn outputs(installation: &Installation) -> BTreeMap<String, Vec<Value>> {
+pub(crate) fn outputs(installation: &Installation) -> BTreeMap<String, Vec<Value>> {
     let mut found: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     for output in installation.read("output.default.healing") {
         found.entry(output.key_text().to_owned()).or_default().push(output.json());
@@ -74,7 +88,7 @@ fn outputs(installation: &Installation) -> BTreeMap<String, Vec<Value>> {
     found
 }
 
-fn assert_all_right(installation: &Installation) {
+pub(crate) fn assert_all_right(installation: &Installation) {
     for order in 0..40 {
         let wanted = expected(order);
         let id = wanted["id"].as_str().expect("text");
@@ -88,7 +102,7 @@ fn assert_all_right(installation: &Installation) {
 fn a_source_that_changed_is_followed_and_nothing_is_lost() {
     let installation = install();
     let _running = installation.up();
-    installation.apply(&WORKFLOW.replace("HEAL", "auto"));
+    installation.apply(&workflow("auto"));
     for run in start(&installation, 0..16, as_it_was) {
         assert_status(&installation.wait_for_end(&run, Duration::from_secs(60)), "succeeded");
     }
@@ -116,7 +130,7 @@ fn a_source_that_changed_is_followed_and_nothing_is_lost() {
 fn bad_data_now_and_then_goes_to_the_dead_letters_and_changes_nothing() {
     let installation = install();
     let _running = installation.up();
-    installation.apply(&WORKFLOW.replace("HEAL", "auto"));
+    installation.apply(&workflow("auto"));
     for run in start(&installation, 0..8, as_it_was) {
         installation.wait_for_end(&run, Duration::from_secs(60));
     }
@@ -136,7 +150,7 @@ fn bad_data_now_and_then_goes_to_the_dead_letters_and_changes_nothing() {
 fn a_killed_healer_goes_on_where_it_was() {
     let installation = install();
     let mut running = installation.up();
-    installation.apply(&WORKFLOW.replace("HEAL", "auto"));
+    installation.apply(&workflow("auto"));
     for run in start(&installation, 0..16, as_it_was) {
         installation.wait_for_end(&run, Duration::from_secs(60));
     }
@@ -160,7 +174,7 @@ fn a_killed_healer_goes_on_where_it_was() {
 fn a_proposal_waits_for_a_person_who_may_change_their_mind() {
     let installation = install();
     let _running = installation.up();
-    installation.apply(&WORKFLOW.replace("HEAL", "review"));
+    installation.apply(&workflow("review"));
     for run in start(&installation, 0..16, as_it_was) {
         installation.wait_for_end(&run, Duration::from_secs(60));
     }
@@ -190,4 +204,146 @@ fn a_proposal_waits_for_a_person_who_may_change_their_mind() {
     assert_eq!(installation.count("deadletter.default.healing"), 0);
     let audit = installation.count("log.audit");
     assert!(audit >= 4, "each decision is in the audit log");
+}
+
+#[test]
+fn a_wrong_mapping_that_a_person_uses_is_rolled_back_and_what_waited_waits_again() {
+    let installation = install();
+    let _running = installation.up();
+    installation.apply(&workflow("review"));
+    for run in start(&installation, 0..16, as_it_was) {
+        installation.wait_for_end(&run, Duration::from_secs(60));
+    }
+    let drifted = start(&installation, 16..24, as_it_is_now);
+    let shown = || installation.cli(&["mappings", "show", "healing/orders"]).json();
+    let status = |version: i64| {
+        let history = shown()["history"].as_array().cloned().unwrap_or_default();
+        history.iter().find(|it| it["version"] == version).map(|it| it["status"].clone()).unwrap_or_default()
+    };
+    wait_until(Duration::from_secs(60), "a proposal", || (status(2) == "candidate").then_some(()));
+    let waiting = || installation.count("state.parked");
+    wait_until(Duration::from_secs(60), "all that is to wait", || (waiting() >= 8).then_some(()));
+
+    // Valid, and a hundred times what it was.
+    let wrong = r#"{ "id": reference, "customer": buyer.name, "cents": amount.cents * 100 }"#;
+    let file = installation.write("wrong.jsonata", wrong).display().to_string();
+    installation.cli(&["mappings", "edit", "healing/orders", "--file", &file, "--reason", "in a hurry"]);
+    wait_until(Duration::from_secs(60), "the guard", || (status(3) == "rolled-back").then_some(()));
+    assert_eq!(installation.count("output.default.healing"), 80, "nothing of it was written");
+    let evidence = shown()["history"][1]["evidence"]["rolled_back"]["reason"].clone();
+    assert_eq!(evidence, json!("cents is about 100 times what it was"));
+
+    installation.cli(&["mappings", "approve", "healing/orders", "2"]).exits_with(0);
+    for run in &drifted {
+        assert_status(&installation.wait_for_end(run, Duration::from_secs(60)), "succeeded");
+    }
+    assert_all_right(&installation);
+    assert_eq!(installation.count("output.default.healing"), 120, "each once");
+    assert_eq!(installation.count("deadletter.default.healing"), 0);
+}
+
+#[test]
+fn a_mapping_that_is_healed_gets_the_authors_examples_right() {
+    let example = json!([{ "name": "as it began", "input": as_it_was(7), "output": expected(7) }]);
+    let installation = install();
+    let _running = installation.up();
+    let text = workflow_with("auto", &format!("{{}}\n    tests: {example}"));
+    installation.apply(&text);
+    let file = installation.write("workflow.yaml", &text).display().to_string();
+    installation.cli(&["mappings", "test", &file]).exits_with(0);
+    for run in start(&installation, 0..16, as_it_was) {
+        installation.wait_for_end(&run, Duration::from_secs(60));
+    }
+    for run in start(&installation, 16..24, as_it_is_now) {
+        assert_status(&installation.wait_for_end(&run, Duration::from_secs(60)), "succeeded");
+    }
+    // The old shape goes on as well as the new one, with the same version.
+    for run in start(&installation, 24..28, as_it_was).into_iter().chain(start(&installation, 28..32, as_it_is_now)) {
+        let report = installation.wait_for_end(&run, Duration::from_secs(60));
+        assert_eq!((&report["valid"], &report["dead_lettered"]), (&json!(5), &json!(0)), "{report:#}");
+    }
+    assert_all_right(&installation);
+    let listed = installation.cli(&["mappings", "list"]).json();
+    assert_eq!(listed["mappings"][0]["versions"], json!([2]), "one healing, and no more");
+
+    let broken = installation.write("broken.yaml", &text.replace("total_cents", "total_cents + 1"));
+    let answer = installation.cli(&["mappings", "test", &broken.display().to_string()]).exits_with(3);
+    assert!(answer.stdout.contains("as it began"), "{}", answer.stdout);
+
+    // The text that was healed comes into the file, and the file's author has the last word.
+    let eval = installation.write("order.json", &as_it_is_now(3).to_string()).display().to_string();
+    let output = installation.cli(&["mappings", "eval", "healing/orders", "--input", &eval]).exits_with(0).json();
+    assert_eq!(output["output"], expected(3));
+    installation.cli(&["mappings", "pull", "healing/orders", &file]).exits_with(0);
+    let pulled = std::fs::read_to_string(&file).expect("the file");
+    assert!(pulled.contains("$exists(") && pulled.contains("/* the shop's own number */"), "{pulled}");
+    let applied = installation.cli(&["apply", &file]).exits_with(0).json();
+    assert_eq!(applied["version"], json!(2));
+    for run in start(&installation, 32..33, as_it_is_now) {
+        assert_status(&installation.wait_for_end(&run, Duration::from_secs(30)), "succeeded");
+    }
+}
+
+#[test]
+fn a_file_whose_mapping_has_not_changed_undoes_no_healing_and_a_newer_text_wins() {
+    let installation = install();
+    let _running = installation.up();
+    installation.apply(&workflow("auto"));
+    for run in start(&installation, 0..16, as_it_was) {
+        installation.wait_for_end(&run, Duration::from_secs(60));
+    }
+    for run in start(&installation, 16..24, as_it_is_now) {
+        assert_status(&installation.wait_for_end(&run, Duration::from_secs(60)), "succeeded");
+    }
+    let versions = || -> std::collections::BTreeSet<String> {
+        let outputs = installation.read("output.default.healing");
+        outputs.iter().filter_map(|output| output.header("prunella-mapping-version").map(ToOwned::to_owned)).collect()
+    };
+    let parked = installation.count("state.parked");
+    // Another deadline, the same mapping.
+    installation.apply(&workflow("auto").replace("deadline: 5m", "deadline: 6m"));
+    let run = start(&installation, 24..25, as_it_is_now).remove(0);
+    let report = installation.wait_for_end(&run, Duration::from_secs(30));
+    assert_eq!((&report["version"], &report["valid"]), (&json!(2), &json!(5)), "{report:#}");
+    assert_eq!(installation.count("state.parked"), parked, "nothing has to wait");
+
+    let newer = r#"{ "id": reference, "customer": $uppercase(buyer.name), "cents": amount.cents }"#;
+    let before = &workflow("auto");
+    let start_of_text = before.find("      {\n").expect("the mapping");
+    let end_of_text = before.find("    schema:").expect("the schema");
+    installation.apply(&format!("{}      {newer}\n{}", &before[..start_of_text], &before[end_of_text..]));
+    let run = start(&installation, 25..26, as_it_is_now).remove(0);
+    assert_status(&installation.wait_for_end(&run, Duration::from_secs(30)), "succeeded");
+    let last = installation.read("output.default.healing").into_iter().map(|output| output.json());
+    let shouted = last.filter(|output| output["customer"].as_str().is_some_and(|name| name.starts_with("CUSTOMER")));
+    assert_eq!(shouted.count(), 5, "the author's newer text is used");
+    assert_eq!(versions().into_iter().collect::<Vec<_>>(), ["1", "2"]);
+}
+
+#[test]
+fn two_shapes_that_arrive_in_turns_are_served_by_one_version() {
+    let installation = install();
+    let _running = installation.up();
+    installation.apply(&workflow("auto"));
+    for run in start(&installation, 0..16, as_it_was) {
+        installation.wait_for_end(&run, Duration::from_secs(60));
+    }
+    let mut runs = Vec::new();
+    for turn in 0..20 {
+        runs.extend(start(&installation, 16 + turn..17 + turn, if turn % 2 == 0 { as_it_is_now } else { as_it_was }));
+    }
+    for run in &runs {
+        let report = installation.wait_for_end(run, Duration::from_secs(90));
+        assert_eq!((&report["valid"], &report["dead_lettered"]), (&json!(5), &json!(0)), "{report:#}");
+    }
+    let versions = || installation.cli(&["mappings", "list"]).json()["mappings"][0]["versions"].clone();
+    let settled = versions();
+    assert!(settled.as_array().is_some_and(|versions| versions.len() <= 2), "{settled}");
+    // From now on nothing has to wait, whichever shape comes.
+    let parked = installation.count("state.parked");
+    for run in start(&installation, 36..38, as_it_was).into_iter().chain(start(&installation, 38..40, as_it_is_now)) {
+        assert_status(&installation.wait_for_end(&run, Duration::from_secs(30)), "succeeded");
+    }
+    assert_eq!((versions(), installation.count("state.parked")), (settled, parked));
+    assert_all_right(&installation);
 }

@@ -236,7 +236,46 @@ fn triggers_are_done_again_as_runs_of_their_own() {
         installation.read("trigger.default.copy").into_iter().filter(|trigger| trigger.key_text() == "mine").collect();
     assert!(again.len() == 2 && again.iter().all(|trigger| trigger.header("mine") == Some("kept")));
     installation.cli(&["replay", "copy", "--run", "020729f3f6871b0b93e417e78aaef269"]).exits_with(6);
-    installation.cli(&["replay", "copy", "--diff"]).exits_with(1);
+}
+
+#[test]
+fn a_comparison_names_exactly_the_items_of_a_workflow_that_change() {
+    if is_fused() {
+        return;
+    }
+    const ITEMS: u64 = 3000;
+    let definition = |double: &str| {
+        COPY.replace("items: list }", &format!("items: list }}\n    transform: '{{ \"id\": id, \"double\": {double}, \"of\": $trigger.name }}'\n    schema: {{ type: object, properties: {{ double: {{ type: number }} }} }}"))
+            .replace("from: all }", "from: all, key: id }")
+    };
+    let installation = install();
+    let _running = installation.up();
+    installation.apply(&definition("n * 2"));
+    for first in (0..ITEMS).step_by(1000) {
+        let list: Vec<Value> = (first..first + 1000).map(|n| json!({ "id": format!("i{n}"), "n": n })).collect();
+        installation.run_to_end("copy", &json!({ "name": format!("from {first}"), "list": list }));
+    }
+    let other = "n % 1000 = 77 ? 'none' : n % 1000 = 500 ? n * 3 : n * 2";
+    let mapping = format!("{{ \"id\": id, \"double\": {other}, \"of\": $trigger.name }}");
+    let mapping = installation.write("other.jsonata", &mapping).display().to_string();
+    let file = installation.write("other.yaml", &definition(&other.replace('\'', "\""))).display().to_string();
+    for with in [mapping, file] {
+        let answer = installation.cli(&["replay", "copy", "--diff", "--with-mapping", &with]).exits_with(0);
+        let mut told = lines(&answer);
+        let summary = told.pop().expect("a summary")["summary"].clone();
+        assert_eq!((&summary["records"], &summary["same"]), (&json!(ITEMS), &json!(ITEMS - 6)), "{summary:#}");
+        let of = |outcome: &str| -> BTreeSet<&str> {
+            let told = told.iter().map(|one| &one["difference"]).filter(|one| one["outcome"] == outcome);
+            told.map(|one| one["key"].as_str().expect("a key")).collect()
+        };
+        assert_eq!(of("changed"), BTreeSet::from(["i500", "i1500", "i2500"]));
+        assert_eq!(of("now-refused"), BTreeSet::from(["i77", "i1077", "i2077"]));
+        assert_eq!(summary["fields"], json!({ "changed /double": 3 }));
+    }
+    let outputs = installation.count("output.default.copy");
+    assert_eq!(outputs, i64::try_from(ITEMS).expect("few"), "nothing was written");
+    let wrong = ["replay", "copy", "--diff", "--with-mapping", "2", "--batches"];
+    installation.cli(&wrong).exits_with(6);
 }
 
 #[test]

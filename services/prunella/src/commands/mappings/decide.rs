@@ -18,13 +18,13 @@ use crate::failure::{Exit, Failure};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(super) async fn approve(desk: &Desk<'_>, args: &DecisionArgs) -> Result<(), Failure> {
-    let mapping = candidate(desk, args)?;
+    let mapping = candidate(desk, args, &["candidate", "rolled-back"])?;
     send(desk, command(&mapping, "approve", args.version, &args.reason, None)).await?;
     active(desk, &mapping, args.version).await
 }
 
 pub(super) async fn reject(desk: &Desk<'_>, args: &DecisionArgs) -> Result<(), Failure> {
-    let mapping = candidate(desk, args)?;
+    let mapping = candidate(desk, args, &["candidate"])?;
     send(desk, command(&mapping, "reject", args.version, &args.reason, None)).await?;
     let is_rejected = |history: &MappingHistory| {
         history.versions.get(&args.version).filter(|version| version.status == "rejected").map(|_| args.version)
@@ -70,11 +70,11 @@ pub(super) async fn heal(desk: &Desk<'_>, name: &MappingName) -> Result<(), Fail
     Ok(())
 }
 
-/// The mapping, if its version waits for a decision.
-fn candidate(desk: &Desk<'_>, args: &DecisionArgs) -> Result<MappingKey, Failure> {
+/// The mapping, if its version waits for a decision: its status is one of these.
+fn candidate(desk: &Desk<'_>, args: &DecisionArgs, open: &[&str]) -> Result<MappingKey, Failure> {
     let (mapping, history) = desk.find(&args.mapping)?;
     let version = history.versions.get(&args.version).ok_or_else(|| show::unknown(&mapping, args.version))?;
-    if version.status != "candidate" {
+    if !open.contains(&version.status.as_str()) {
         let message = format!("version {} of {mapping} waits for no decision: it is {}", args.version, version.status);
         return Err(Failure::new(Code::MappingUnknown, message).exit(Exit::Invalid));
     }

@@ -1,5 +1,6 @@
 //! Mappings: what the healer made of them, and what a person decides.
 
+mod author;
 mod decide;
 mod repair;
 mod show;
@@ -23,13 +24,16 @@ pub async fn run(context: &Context, command: MappingsCommand) -> Result<ExitCode
     if let MappingsCommand::Repair(args) = &command {
         return repair::repair_files(context, args);
     }
+    if let MappingsCommand::Test { paths } = &command {
+        return author::test(context, paths);
+    }
     let topology = Topology::new(context.config.topics.clone())?;
     let cluster = connect(&context.config).await?;
     cluster.check(&topology.shared_topics()).await?;
     let codec = codec(&context.config, &topology).await?;
     let stop = CancellationToken::new();
     let view = MappingView::start(&context.config.kafka, topology.topics(), codec.clone(), stop.clone()).await?;
-    let desk = Desk { context, topology, codec, view };
+    let desk = Desk { context, topology, codec, view, stop: stop.clone() };
     let done = match command {
         MappingsCommand::List => show::list(&desk),
         MappingsCommand::Show { mapping, version } => show::show(&desk, &mapping, version),
@@ -38,7 +42,11 @@ pub async fn run(context: &Context, command: MappingsCommand) -> Result<ExitCode
         MappingsCommand::Rollback(args) => decide::rollback(&desk, &args).await,
         MappingsCommand::Edit { mapping, file, reason } => decide::edit(&desk, &mapping, &file, &reason).await,
         MappingsCommand::Heal { mapping } => decide::heal(&desk, &mapping).await,
-        MappingsCommand::Repair(_) => Ok(()),
+        MappingsCommand::History { mapping } => show::history(&desk, &mapping),
+        MappingsCommand::Diff { mapping, from, to } => author::diff(&desk, &mapping, from, to).await,
+        MappingsCommand::Eval { mapping, version, input } => author::eval(&desk, &mapping, version, &input).await,
+        MappingsCommand::Pull { mapping, file } => author::pull(&desk, &mapping, &file).await,
+        MappingsCommand::Repair(_) | MappingsCommand::Test { .. } => Ok(()),
     };
     stop.cancel();
     done.map(|()| ExitCode::SUCCESS)
@@ -50,6 +58,7 @@ struct Desk<'a> {
     topology: Topology,
     codec: Arc<Codec>,
     view: Arc<MappingView>,
+    stop: CancellationToken,
 }
 
 impl Desk<'_> {

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use prunella_catalog::{AUTHORS_VERSION, MappingHistory};
@@ -40,7 +42,11 @@ pub(super) fn list(desk: &Desk<'_>) -> Result<(), Failure> {
 }
 
 fn candidates(history: &MappingHistory) -> Vec<i32> {
-    history.versions.values().filter(|version| version.status == "candidate").map(|version| version.version).collect()
+    let is_open = |version: &&Arc<MappingVersion>| {
+        // What was made for a version that is not used any more waits for nothing.
+        version.status == "candidate" && history.active_version(&version.base) == version.parent
+    };
+    history.versions.values().filter(is_open).map(|version| version.version).collect()
 }
 
 /// The version in use, of the author's text that changed last.
@@ -76,6 +82,47 @@ pub(super) fn show(desk: &Desk<'_>, name: &MappingName, version: Option<i32>) ->
     for version in history.versions.values() {
         print(version, &history);
     }
+    Ok(())
+}
+
+pub(super) fn history(desk: &Desk<'_>, name: &MappingName) -> Result<(), Failure> {
+    let (key, history) = desk.find(name)?;
+    let line = |version: &MappingVersion| {
+        let evidence: Value = serde_json::from_str(&version.evidence).unwrap_or_default();
+        let why = evidence["rolled_back"]["reason"].as_str().or(evidence["summary"].as_str()).unwrap_or_default();
+        json!({
+            "at": version.changed_at, "version": version.version, "status": version.status, "origin": version.origin,
+            "parent": version.parent, "actor": version.actor, "why": why,
+        })
+    };
+    let mut lines: Vec<Value> = history.versions.values().map(|version| line(version)).collect();
+    lines.extend(history.consultations.values().map(|asked| {
+        let said = if asked.message.is_empty() { "" } else { &asked.message };
+        json!({
+            "at": asked.changed_at, "version": asked.parent, "status": "asked", "origin": "llm", "parent": asked.parent,
+            "actor": "healer", "why": format!("{} answers, {} proposals {said}", asked.asked, asked.tried.len()),
+        })
+    }));
+    lines.sort_by_key(|line| line["at"].as_i64());
+    if desk.context.json {
+        println!("{}", json!({ "mapping": key, "history": lines }));
+        return Ok(());
+    }
+    let mut rows = table(&["WHEN", "VERSION", "FROM", "STATUS", "ORIGIN", "BY", "WHY"]);
+    for line in &lines {
+        let text = |name: &str| line[name].as_str().map_or_else(|| line[name].to_string(), str::to_owned);
+        let when = time(line["at"].as_i64().unwrap_or_default());
+        rows.add_row([
+            when,
+            text("version"),
+            text("parent"),
+            text("status"),
+            text("origin"),
+            text("actor"),
+            text("why"),
+        ]);
+    }
+    println!("{rows}");
     Ok(())
 }
 

@@ -1,5 +1,3 @@
-//! A version of a stream, applied to single records outside its group: by the function that the stream itself calls.
-
 use std::sync::Arc;
 
 use bytes::Bytes;
