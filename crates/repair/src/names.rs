@@ -168,6 +168,8 @@ const UNITS: &[&str] = &[
 pub(crate) fn tokens(name: &str) -> Vec<String> {
     let mut tokens: Vec<String> = Vec::new();
     let mut current = String::new();
+    // What marks a field that a customer added says nothing of it.
+    let name = name.strip_suffix("__c").or_else(|| name.strip_suffix("__r")).unwrap_or(name);
     let chars: Vec<char> = name.chars().take(128).collect();
     for (index, &c) in chars.iter().enumerate() {
         let boundary = c.is_uppercase()
@@ -303,8 +305,8 @@ pub(crate) fn places_alike(a: &FieldPath, b: &FieldPath) -> Likeness {
         return Likeness::Exact;
     }
     let words = |steps: &[Vec<String>]| -> BTreeSet<String> {
-        let words = steps.iter().flatten().filter(|word| word.chars().count() > 1);
-        words.filter(|word| !TYPE_WORDS.contains(&word.as_str())).cloned().collect()
+        // A letter more may be another field: `email`, `email_x`.
+        steps.iter().flatten().filter(|word| !TYPE_WORDS.contains(&word.as_str())).cloned().collect()
     };
     let (all_a, all_b) = (words(&a), words(&b));
     if all_a == all_b && all_a.len() > 1 {

@@ -1,23 +1,24 @@
-//! What a mapping reads, taken from its syntax tree: in which iteration, at which places of the text, for which output.
+//! The walk over a syntax tree that notes what is read.
 
-use jlens_core::ast::{Ast, BinaryOp, Node, NodeKind, Span, Stage};
+use jlens_core::ast::{Node, NodeKind, Span};
 
-use serde_json::Value;
-
+use super::steps::{field_path, is_simple, lens_of, looked_up};
+use super::{Atom, Context, Leaf, Reading};
 use crate::convert::Conversion;
-use crate::path::{FieldPath, Literal, Step};
+use crate::path::FieldPath;
 
-/// Rows that a part of the mapping is evaluated for. The first is the record itself.
+/// Notes all that is read from a node on, where the record itself is the row.
+pub(super) fn over<'a>(reading: &mut Reading<'a>, root: &'a Node) {
+    let mut walk =
+        Walk { reading, names: Vec::new(), computed: Vec::new(), binding: Vec::new(), open: Vec::new(), lens: None };
+    walk.node(root, &Scope { context: 0, prefix: String::new() });
+}
+
+/// The row that names are read of, and how it is written.
 #[derive(Debug, Clone)]
-pub(crate) struct Context {
-    pub(crate) parent: Option<usize>,
-    /// JSONata of the rows, evaluated on a row of the parent.
-    pub(crate) text: String,
-    pub(crate) path: Option<FieldPath>,
-    /// The places in the mapping where the rows are named.
-    pub(crate) spans: Vec<(Span, String)>,
-    /// The rows are what a variable holds: they move with what the variable is made of.
-    pub(crate) computed: bool,
+struct Scope {
+    context: usize,
+    prefix: String,
 }
 
 /// A variable that holds more than rows, such as one of two parts.
@@ -29,118 +30,6 @@ struct Computed {
     context: usize,
     /// The rows that it holds, once something is read of them.
     rows: Option<usize>,
-}
-
-/// A value that the mapping reads of a row.
-#[derive(Debug, Clone)]
-pub(crate) struct Atom {
-    pub(crate) context: usize,
-    pub(crate) text: String,
-    /// `None` when it is more than names, places and selectors.
-    pub(crate) path: Option<FieldPath>,
-    /// Where it stands, and what stands for the row there.
-    pub(crate) sites: Vec<(Span, String)>,
-    /// What the mapping does to the value at all of these places, such as `$lowercase`: only what is left matters.
-    pub(crate) lens: Option<Conversion>,
-}
-
-impl Atom {
-    pub(crate) fn seen_through_lens(&self, value: Option<Value>) -> Option<Value> {
-        match &self.lens {
-            Some(lens) => value.map(|value| lens.apply(&value).unwrap_or(value)),
-            None => value,
-        }
-    }
-}
-
-/// One field of the output.
-#[derive(Debug, Clone)]
-pub(crate) struct Leaf {
-    /// Names of the output, such as `members.email`.
-    pub(crate) path: Vec<String>,
-    pub(crate) context: usize,
-    pub(crate) span: Span,
-    pub(crate) atoms: Vec<usize>,
-    /// Holds other fields, which stand for themselves.
-    pub(crate) outer: bool,
-    /// Reads something that cannot be told apart: wildcards, computed names.
-    pub(crate) opaque: bool,
-    /// A condition of the leaf tests whether something is there.
-    pub(crate) conditional: bool,
-}
-
-pub(crate) struct Reading<'a> {
-    pub(crate) source: &'a str,
-    pub(crate) contexts: Vec<Context>,
-    pub(crate) atoms: Vec<Atom>,
-    pub(crate) leaves: Vec<Leaf>,
-    /// Functions that the mapping defines for itself, as text to be put before parts of it.
-    pub(crate) prelude: String,
-    /// Variables that are set for the rows of a context, in order.
-    pub(crate) bindings: Vec<(usize, Span)>,
-    pub(crate) opaque: bool,
-}
-
-impl<'a> Reading<'a> {
-    pub(crate) fn of(ast: &'a Ast) -> Self {
-        let root = Context {
-            parent: None,
-            text: "$".into(),
-            path: Some(FieldPath::default()),
-            spans: Vec::new(),
-            computed: false,
-        };
-        let mut reading = Self {
-            source: &ast.source,
-            contexts: vec![root],
-            atoms: Vec::new(),
-            leaves: Vec::new(),
-            prelude: String::new(),
-            bindings: Vec::new(),
-            opaque: false,
-        };
-        let mut walk = Walk {
-            reading: &mut reading,
-            names: Vec::new(),
-            computed: Vec::new(),
-            binding: Vec::new(),
-            open: Vec::new(),
-            lens: None,
-        };
-        walk.node(&ast.root, &Scope { context: 0, prefix: String::new() });
-        if reading.leaves.is_empty() {
-            let atoms = (0..reading.atoms.len()).collect();
-            reading.leaves.push(Leaf {
-                path: Vec::new(),
-                context: 0,
-                span: Span::new(0, ast.source.len()),
-                atoms,
-                outer: false,
-                opaque: reading.opaque,
-                conditional: false,
-            });
-        }
-        reading
-    }
-}
-
-impl Reading<'_> {
-    /// The way from the record to the rows of a context, if it is plain.
-    pub(crate) fn path_of(&self, context: usize) -> Option<FieldPath> {
-        let context = &self.contexts[context];
-        let own = context.path.clone()?;
-        match context.parent {
-            Some(parent) => Some(self.path_of(parent)?.joined(&own)),
-            None => Some(own),
-        }
-    }
-}
-
-/// The row that names are read of, and how it is written.
-#[derive(Debug, Clone)]
-struct Scope {
-    context: usize,
-    prefix: String,
 }
 
 struct Walk<'r, 'a> {
@@ -433,136 +322,5 @@ impl<'a> Walk<'_, 'a> {
                 self.reading.bindings.push((context, node.span));
             }
         }
-    }
-}
-
-/// Functions that a value may go through before anything looks at it.
-fn lens_of(procedure: &Node) -> Option<Conversion> {
-    let NodeKind::Variable { name } = &procedure.kind else { return None };
-    Some(match name.as_str() {
-        "lowercase" => Conversion::Lower,
-        "uppercase" => Conversion::Upper,
-        "trim" => Conversion::Trim,
-        "number" => Conversion::ToNumber,
-        "string" => Conversion::ToText,
-        _ => return None,
-    })
-}
-
-/// A name, or the row itself, with nothing but literal filters.
-fn is_simple(step: &Node) -> bool {
-    let named = match &step.kind {
-        NodeKind::Name { .. } => true,
-        NodeKind::Function { .. } => looked_up(step).is_some(),
-        NodeKind::Variable { name } => name.is_empty() && !step.attrs.stages.is_empty(),
-        _ => false,
-    };
-    named
-        && step.attrs.group.is_none()
-        && step.attrs.focus.is_none()
-        && step.attrs.index.is_none()
-        && step.attrs.stages.iter().all(|stage| matches!(stage, Stage::Filter { .. }))
-}
-
-/// The name in `$lookup($, "name")`, which reads what `name` reads.
-fn looked_up(step: &Node) -> Option<&str> {
-    let NodeKind::Function { procedure, args } = &step.kind else { return None };
-    let lookup = matches!(&procedure.kind, NodeKind::Variable { name } if name == "lookup");
-    match args.as_slice() {
-        [Node { kind: NodeKind::Variable { name }, .. }, Node { kind: NodeKind::String { value }, .. }]
-            if lookup && name.is_empty() =>
-        {
-            Some(value)
-        }
-        _ => None,
-    }
-}
-
-fn field_path(steps: &[Node]) -> Option<FieldPath> {
-    let mut path = FieldPath::default();
-    for step in steps {
-        match &step.kind {
-            NodeKind::Name { name } => path.steps.push(Step::Key(name.clone())),
-            NodeKind::Function { .. } => path.steps.push(Step::Key(looked_up(step)?.to_owned())),
-            _ => return None,
-        }
-        for stage in &step.attrs.stages {
-            let Stage::Filter { expr, .. } = stage else { return None };
-            path.steps.push(selector(expr)?);
-        }
-    }
-    Some(path)
-}
-
-fn selector(expr: &Node) -> Option<Step> {
-    match &expr.kind {
-        NodeKind::Number { value } if *value == 0.0 => Some(Step::At(0)),
-        NodeKind::Negate { expr } if matches!(expr.kind, NodeKind::Number { value } if value == 1.0) => {
-            Some(Step::At(-1))
-        }
-        NodeKind::Number { value } if *value == -1.0 => Some(Step::At(-1)),
-        NodeKind::Path { .. } => Some(Step::Where(names(expr)?, Literal::Flag(true))),
-        NodeKind::Binary { op: BinaryOp::Eq, lhs, rhs } => {
-            let literal = match &rhs.kind {
-                NodeKind::String { value } => Literal::Text(value.clone()),
-                NodeKind::Bool { value } => Literal::Flag(*value),
-                NodeKind::Number { value } if value.fract() == 0.0 && value.abs() < 9.0e15 =>
-                {
-                    #[expect(clippy::cast_possible_truncation, reason = "a whole number below 2^53")]
-                    Literal::Number(*value as i64)
-                }
-                _ => return None,
-            };
-            Some(Step::Where(names(lhs)?, literal))
-        }
-        _ => None,
-    }
-}
-
-fn names(node: &Node) -> Option<Vec<String>> {
-    let NodeKind::Path { steps, .. } = &node.kind else { return None };
-    let name = |step: &Node| match &step.kind {
-        NodeKind::Name { name } if step.attrs.stages.is_empty() => Some(name.clone()),
-        _ => None,
-    };
-    steps.iter().map(name).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(source: &str) -> (Vec<String>, Vec<String>, Vec<String>) {
-        let ast = jlens_core::parse(source).expect(source);
-        let reading = Reading::of(&ast);
-        (
-            reading
-                .contexts
-                .iter()
-                .skip(1)
-                .map(|context| format!("{}:{}", context.parent.unwrap_or(9), context.text))
-                .collect(),
-            reading.atoms.iter().map(|atom| format!("{}:{}", atom.context, atom.text)).collect(),
-            reading.leaves.iter().map(|leaf| format!("{}:{}", leaf.context, leaf.path.join("."))).collect(),
-        )
-    }
-
-    #[test]
-    fn reads_stand_in_their_iteration() {
-        let (contexts, atoms, leaves) =
-            read(r#"[data.{ "a": $string(id), "p": [projects.$string(id)], "q": x ? x.y : null }]"#);
-        assert_eq!(contexts, ["0:data", "1:projects"]);
-        assert_eq!(atoms, ["1:id", "2:id", "1:x", "1:x.y"]);
-        assert_eq!(leaves, ["1:a", "1:p", "1:q"]);
-    }
-
-    #[test]
-    fn root_rows_selectors_and_functions() {
-        let (contexts, atoms, _) = read(r#"[$.{ "e": answers[tag = "email"].value, "c": categories.$[1] }]"#);
-        assert_eq!(contexts, ["0:$"]);
-        assert_eq!(atoms, [r#"1:answers[tag = "email"].value"#, "1:categories.$[1]"]);
-        let (contexts, atoms, _) = read(r#"$map(items, function($i){ { "a": $i.name, "b": $$.total } })"#);
-        assert_eq!(contexts, ["0:items"]);
-        assert_eq!(atoms, ["1:name", "0:total"]);
     }
 }

@@ -1,28 +1,17 @@
 //! Conversions that turn what new records show into what is known, proposed by the values themselves.
 
+mod pieces;
+
 use serde_json::Value;
 
 use crate::convert::Conversion::{self, *};
-use crate::convert::{Duration, items};
+use crate::convert::items;
 use crate::dates::DateForm;
 use crate::value::{as_number, equal, number_text, plain_number};
+use pieces::{lengths_of_time, numbers_in, texts_of, then};
 
 /// Pairs of what stands in a new record and what it has to become; both say something.
 type Pair<'a> = (&'a Value, &'a Value);
-
-/// Marks of thousands and of decimals in the notations of languages.
-const NOTATIONS: [(char, char); 10] = [
-    ('.', ','),
-    (',', '.'),
-    (' ', ','),
-    ('\'', '.'),
-    ('’', '.'),
-    ('\'', ','),
-    ('\u{a0}', ','),
-    ('\u{202f}', ','),
-    (' ', '.'),
-    ('_', '.'),
-];
 
 /// Conversions that turn the left of every pair into the right, cheapest first.
 pub(crate) fn fit(pairs: &[Pair<'_>], conversions: bool) -> Vec<Conversion> {
@@ -91,158 +80,6 @@ fn propose(new: &Value, expected: &Value) -> Vec<Conversion> {
     proposed
 }
 
-fn then(first: Conversion, second: Conversion) -> Conversion {
-    match (first, second) {
-        (Same, second) => second,
-        (first, Same) => first,
-        (Chain(mut chain), second) => {
-            chain.push(second);
-            Chain(chain)
-        }
-        (first, second) => Chain(vec![first, second]),
-    }
-}
-
-/// Ways to read a number out of text: all of it, or the part that is written in digits.
-fn numbers_in(text: &str) -> Vec<Conversion> {
-    let mut pieces = vec![(Same, text.to_owned())];
-    pieces.extend([Trim, Unquote].into_iter().filter_map(|bare| {
-        let inner = bare.apply(&Value::from(text))?;
-        let inner = inner.as_str().filter(|inner| *inner != text)?.to_owned();
-        Some((bare, inner))
-    }));
-    pieces.extend(parts(text).into_iter().map(|(part, value)| (part, value.to_owned())));
-    let mut found = Vec::new();
-    for (piece, value) in pieces {
-        let (before, number, after) = around_digits(&value);
-        let mut piece = piece;
-        if before.chars().count() > LONGEST_MARK || after.chars().count() > LONGEST_MARK {
-            continue;
-        }
-        if !before.is_empty() {
-            piece = then(piece, StripPrefix(before.to_owned()));
-        }
-        if !after.is_empty() {
-            piece = then(piece, StripSuffix(after.to_owned()));
-        }
-        if plain_number(number).is_some() {
-            found.push(then(piece.clone(), ToNumber));
-        }
-        for (thousands, point) in NOTATIONS {
-            let decimal = Decimal { thousands, point, to_number: true };
-            if decimal.apply(&Value::from(number)).is_some() {
-                found.push(then(piece.clone(), decimal));
-            }
-        }
-    }
-    found
-}
-
-fn lengths_of_time(text: &str, meant: f64) -> Vec<Conversion> {
-    let mut found = Vec::new();
-    for form in Duration::ALL {
-        let Some(seconds) = form.seconds(text) else { continue };
-        found.push(Seconds(form));
-        found.extend([60, 3_600].map(|factor| {
-            let unit = |rounded| Unit { factor, over: true, decimals: 0, rounded };
-            then(Seconds(form), unit((seconds / f64::from(factor)).fract() != 0.0 && meant.fract() == 0.0))
-        }));
-        found.push(then(Seconds(form), Scale { power: 3, decimals: 0, rounded: false }));
-    }
-    found
-}
-
-/// What stands around a number, such as its unit or its currency, is at most this long.
-const LONGEST_MARK: usize = 12;
-
-/// The text before the first digit, to the last one, and behind it.
-fn around_digits(text: &str) -> (&str, &str, &str) {
-    let digit = |c: char| c.is_ascii_digit();
-    let (Some(first), Some(last)) = (text.find(digit), text.rfind(digit)) else { return ("", text, "") };
-    let start = if text[..first].ends_with('-') { first - 1 } else { first };
-    (&text[..start], &text[start..=last], &text[last + 1..])
-}
-
-/// Ways to make one text of another: its parts, what stands around it, its case, single characters.
-fn texts_of(text: &str, meant: &str) -> Vec<Conversion> {
-    let mut found = vec![Lower, Upper, Capital, Trim, Unquote];
-    found.extend(NOTATIONS.map(|(thousands, point)| Decimal { thousands, point, to_number: false }));
-    if let Some(prefix) = text.strip_suffix(meant) {
-        found.push(StripPrefix(prefix.to_owned()));
-    }
-    if let Some(suffix) = text.strip_prefix(meant) {
-        found.push(StripSuffix(suffix.to_owned()));
-    }
-    if let Some(suffix) = meant.strip_prefix(text) {
-        found.push(AddSuffix(suffix.to_owned()));
-    }
-    let mut pieces = vec![(Same, text)];
-    if text.trim() != text {
-        pieces.push((Trim, text.trim()));
-    }
-    pieces.extend(parts(text));
-    for (piece, value) in pieces {
-        if value == meant {
-            found.push(piece);
-            continue;
-        }
-        let same_letters = value.to_lowercase() == meant.to_lowercase();
-        if same_letters && piece != Same {
-            found.extend([Lower, Upper, Capital].map(|case| then(piece.clone(), case)));
-        }
-        if let Some(prefix) = meant.strip_suffix(value).filter(|_| value.len() >= SHORTEST_REST) {
-            found.push(then(piece.clone(), AddPrefix(prefix.to_owned())));
-        }
-        found.extend(swaps(value, meant).into_iter().map(|swap| then(piece.clone(), swap)));
-    }
-    found.extend(slices(text, meant));
-    found
-}
-
-/// What stays of an identifier when what stands before it changes is at least this long.
-const SHORTEST_REST: usize = 3;
-
-fn swaps(text: &str, meant: &str) -> Vec<Conversion> {
-    if text.chars().count() != meant.chars().count() {
-        return Vec::new();
-    }
-    let mut found = Vec::new();
-    for case in [Same, Lower, Upper] {
-        let cased = case.apply(&Value::from(text));
-        let Some(cased) = cased.as_ref().and_then(Value::as_str) else { continue };
-        if let Some((from, to)) = cased.chars().zip(meant.chars()).find(|(a, b)| a != b) {
-            found.push(then(case, Swap { from, to }));
-        }
-    }
-    found
-}
-
-/// Characters at a fixed place, such as the day of a moment.
-fn slices(text: &str, meant: &str) -> Vec<Conversion> {
-    let Some(at) = text.find(meant).filter(|_| !meant.is_empty() && text != meant) else { return Vec::new() };
-    let start = text[..at].chars().count();
-    let mut found = vec![Slice { start, length: Some(meant.chars().count()) }];
-    if at + meant.len() == text.len() {
-        found.push(Slice { start, length: None });
-    }
-    found
-}
-
-fn parts(text: &str) -> Vec<(Conversion, &str)> {
-    let mut found = Vec::new();
-    for separator in ["/", ":", "-", "_", ".", "#", " ", "|", "@", ", ", ",", ";", "=", "~"] {
-        let parts: Vec<_> = text.split(separator).collect();
-        if !(2..=12).contains(&parts.len()) {
-            continue;
-        }
-        for (index, part) in parts.iter().enumerate() {
-            let place = if index == parts.len() - 1 { -1 } else { index as i64 };
-            found.push((Part { separator: separator.to_owned(), place }, *part));
-        }
-    }
-    found
-}
-
 fn propose_scales(new: &Value, expected: &Value, pairs: &[Pair<'_>]) -> Vec<Conversion> {
     let read = |value: &Value| as_number(value).or_else(|| plain_number(value.as_str()?));
     let (Some(from), Some(to)) = (read(new), as_number(expected)) else { return Vec::new() };
@@ -309,7 +146,13 @@ fn fit_table(pairs: &[Pair<'_>]) -> Vec<Conversion> {
     let needed = if words_of_old { table.len().saturating_sub(1) } else { 2 };
     let mut fits = Vec::new();
     let (kept, changed): (Vec<_>, Vec<_>) = table.iter().partition(|(from, to)| equal(from, to));
-    if kept.len() >= 2 && !words_of_old && kept.len() > changed.len() {
+    // One row that differs may be another entity; a word spelled otherwise, or twice the same, is no chance.
+    let told = |(from, to): &&(Value, Value)| {
+        let spelled = |value: &Value| value.as_str().map(str::to_lowercase).unwrap_or_default();
+        let alike = strsim::jaro_winkler(&spelled(from), &spelled(to)) >= LIKE_SPELLING;
+        alike || pairs.iter().filter(|(new, _)| equal(new, from)).count() >= 2
+    };
+    if kept.len() >= 2 && !words_of_old && kept.len() > changed.len() && changed.iter().all(told) {
         fits.push(Except(changed.into_iter().cloned().collect()));
     }
     if table.len() > 40 || table.len() > 2 && repeated < needed {
@@ -324,6 +167,9 @@ fn fit_table(pairs: &[Pair<'_>]) -> Vec<Conversion> {
     fits
 }
 
+/// How alike two spellings of a word are at least.
+const LIKE_SPELLING: f64 = 0.9;
+
 fn fit_lists(pairs: &[Pair<'_>]) -> Vec<Conversion> {
     let mut fits = Vec::new();
     let same_items = |(new, expected): &Pair<'_>| {
@@ -337,7 +183,8 @@ fn fit_lists(pairs: &[Pair<'_>]) -> Vec<Conversion> {
     let aligned = pairs.iter().all(|(new, expected)| items(new).len() == items(expected).len());
     if aligned && pairs.iter().any(|(_, expected)| expected.is_array()) {
         let inner: Vec<_> = pairs.iter().flat_map(|(new, expected)| items(new).iter().zip(items(expected))).collect();
-        fits.extend(fit(&inner, true).into_iter().map(|conversion| Each(Box::new(conversion))));
+        let of_items = fit(&inner, true).into_iter().filter(|conversion| !matches!(conversion, Except(_)));
+        fits.extend(of_items.map(|conversion| Each(Box::new(conversion))));
     }
     let mut proposed = Vec::new();
     for (new, expected) in pairs.iter().take(6) {
