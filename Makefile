@@ -1,7 +1,7 @@
 # The front door. Every recipe is a line or two over cargo and the scripts beside it; CI runs `make lint` and `make test`.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-.PHONY: help setup demo up test test-unit test-matrix test-kills test-replay chaos chaos-sabotage overload bench bench-stream bench-runs bench-scale bench-restore bench-growth bench-instructions lint lint-rust lint-deny lint-shell lint-deploy lint-prometheus fmt clean bench-heal
+.PHONY: help setup setup-tests demo up test test-unit test-matrix test-kills test-heal-kills test-replay chaos chaos-sabotage overload bench bench-stream bench-runs bench-scale bench-restore bench-growth bench-instructions lint lint-rust lint-deny lint-shell lint-deploy lint-prometheus fmt clean bench-heal
 
 export CARGO_TERM_COLOR ?= auto
 # CI builds everything once, so what a second build would gain from is left out.
@@ -20,21 +20,24 @@ setup: ## Install what building and testing needs (Debian, as root), or say what
 	@scripts/setup-system.sh
 	@scripts/setup-java.sh
 
-demo: setup ## Run the main job on a local Kafka; ends by itself
+setup-tests: ## Install what tests need beyond that
+	@scripts/setup-redis.sh
+
+demo: setup ## The main job, and a source that changes, on a local Kafka; ends by itself
 	cargo run --release --locked -- demo
 
 up: setup ## Everything in one process, with a local Kafka
 	cargo run --release --locked -- up
 
-test: setup ## All tests, on real Kafka and a real schema registry
+test: setup setup-tests ## All tests, on real Kafka, a real schema registry and a real Redis
 	@scripts/fetch-test-data.sh
 	cargo test --workspace --locked --no-fail-fast
-	$(CHAOS) rounds_of_faults
+	POINT=published:1 $(CHAOS) rounds_of_faults a_healer_killed_in_any_phase
 
-test-unit: setup ## Tests that need no Kafka
+test-unit: setup ## Tests that need no Kafka and no Redis
 	cargo test --workspace --locked --lib --bins
 
-test-matrix: setup ## The end-to-end suite under every placement and guarantee
+test-matrix: setup setup-tests ## The end-to-end suite under every placement and guarantee
 	@scripts/fetch-test-data.sh
 	@scripts/test-matrix.sh
 
@@ -50,6 +53,9 @@ ROUNDS ?= 5
 
 chaos: setup ## Rounds of faults on three brokers, with an oracle; ROUNDS=20, SEED=7 repeats one
 	ROUNDS=$(ROUNDS) $(CHAOS) rounds_of_faults
+
+test-heal-kills: setup ## kill -9 of the healer in every phase of a healing, with two of them, under load
+	$(CHAOS) healing
 
 chaos-sabotage: setup ## Break what is promised, one thing at a time: each has to be noticed
 	$(CHAOS) --ignored every_broken_promise_is_noticed

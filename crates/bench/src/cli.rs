@@ -71,9 +71,9 @@ pub(crate) struct Settings {
     /// Runs one after another, for latencies.
     #[arg(long, default_value_t = 300)]
     pub(crate) runs: u64,
-    /// Runs at each concurrency, for throughput.
-    #[arg(long, default_value_t = 2000)]
-    pub(crate) load_runs: u64,
+    /// Seconds for which runs are kept in flight at each concurrency, for throughput. The first one does not count.
+    #[arg(long, default_value_t = 5)]
+    pub(crate) load_seconds: u64,
     #[arg(long, value_delimiter = ',', default_value = "16,64,256")]
     pub(crate) concurrency: Vec<usize>,
     /// Partitions of each topic in the benchmarks of runs.

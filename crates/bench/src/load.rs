@@ -127,6 +127,34 @@ pub(crate) fn closed_loop(
     Ok(measured)
 }
 
+/// Keeps `concurrency` pieces in flight, the first of which is `first`. What is done in the `time` after `settling` is
+/// measured; then the rest is waited for. Gives the number that comes next as well.
+pub(crate) fn steady(
+    target: &mut dyn Target,
+    first: u64,
+    concurrency: usize,
+    settling: Duration,
+    time: Duration,
+) -> Result<(Measured, u64)> {
+    let mut measured = Measured::new()?;
+    let mut flow = Flow::new(first..u64::MAX, concurrency);
+    let began = Instant::now() + settling;
+    while Instant::now() < began + time {
+        if let Some(latency) = flow.drive(target)?
+            && Instant::now() >= began
+        {
+            measured.took(latency);
+        }
+    }
+    measured.elapsed = began.elapsed();
+    let next = flow.waiting.start;
+    flow.close();
+    while !flow.in_flight.is_empty() {
+        flow.drive(target)?;
+    }
+    Ok((measured, next))
+}
+
 /// Starts the pieces of `numbers` at a steady rate, whatever comes back. Latency counts from the time a piece was due, so that a
 /// stall is seen by all that it delays.
 pub(crate) fn paced(target: &mut dyn Target, numbers: std::ops::Range<u64>, per_second: f64) -> Result<Measured> {
@@ -189,6 +217,17 @@ mod tests {
         let mut queue = Queue::default();
         let measured = closed_loop(&mut queue, 10..60, 8).expect("done");
         assert_eq!((measured.latencies.len(), queue.most), (50, 8));
+    }
+
+    #[test]
+    fn a_steady_load_measures_its_time_and_leaves_nothing_in_flight() {
+        let mut queue = Queue::default();
+        let [settling, time] = [10, 20].map(Duration::from_millis);
+        let (measured, next) = steady(&mut queue, 10, 8, settling, time).expect("done");
+        assert!(queue.held.is_empty() && queue.most == 8);
+        let (counted, started) = (measured.latencies.len(), next - 10);
+        assert!(counted > 0 && counted < started, "{counted} of {started}: settling is not counted");
+        assert!(measured.elapsed >= time, "{:?}", measured.elapsed);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! [`Catalog`] is the view that every service follows; [`CatalogWriter`] is the one way to change it. [`MappingView`] is the
 //! view of healed mappings, which the healer alone changes.
 
+mod decisions;
 mod definition;
 mod error;
 mod history;
@@ -11,6 +12,7 @@ mod schemas;
 mod view;
 mod writer;
 
+pub use decisions::Refusal;
 pub use definition::{Compiled, Definition};
 pub use error::CatalogError;
 pub use history::{History, WorkflowHistory};

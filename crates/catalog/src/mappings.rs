@@ -10,7 +10,9 @@ use tokio_util::sync::CancellationToken;
 use prunella_model::{MappingKey, TextHash};
 use prunella_stream::{KafkaSettings, Tail, TailFrom, Tailed};
 use prunella_topology::Topics;
-use prunella_wire::records::{MappingActive, MappingConsultation, MappingVersion};
+use prunella_wire::records::{
+    MappingActive, MappingConsultation, MappingDecision, MappingDecisions, MappingDrift, MappingVersion,
+};
 use prunella_wire::{Codec, WireError};
 
 use crate::error::CatalogError;
@@ -26,6 +28,10 @@ pub struct MappingHistory {
     pub active: HashMap<TextHash, MappingActive>,
     /// What language models were asked, by the author's text.
     pub consultations: HashMap<TextHash, MappingConsultation>,
+    /// Versions whose outputs do not look as they used to.
+    pub drifts: HashMap<(TextHash, i32), Arc<MappingDrift>>,
+    /// What people have decided of late, the newest last.
+    pub decisions: Vec<MappingDecision>,
 }
 
 impl MappingHistory {
@@ -35,6 +41,10 @@ impl MappingHistory {
             self.versions.retain(|_, version| version.key() != key);
             self.active.retain(|_, active| active.key() != key);
             self.consultations.retain(|_, consultation| consultation.key() != key);
+            self.drifts.retain(|_, drift| drift.key() != key);
+            if mapping_of(key).is_some_and(|mapping| MappingDecisions::key_of(&mapping) == key) {
+                self.decisions.clear();
+            }
             return Ok(());
         };
         let opened = codec.open(value).await?;
@@ -44,6 +54,11 @@ impl MappingHistory {
         } else if opened.is::<MappingConsultation>() {
             let consultation: MappingConsultation = opened.read()?;
             self.consultations.insert(consultation.base.clone(), consultation);
+        } else if opened.is::<MappingDrift>() {
+            let drift: MappingDrift = opened.read()?;
+            self.drifts.insert((drift.base.clone(), drift.version), Arc::new(drift));
+        } else if opened.is::<MappingDecisions>() {
+            self.decisions = opened.read::<MappingDecisions>()?.decisions;
         } else {
             let version: MappingVersion = opened.read()?;
             self.versions.insert(version.version, Arc::new(version));
@@ -61,6 +76,17 @@ impl MappingHistory {
         self.versions.get(&self.active_version(base))
     }
 
+    /// What is wrong with the outputs of the version that is used, if they do not look as they used to.
+    pub fn drift(&self, base: &TextHash) -> Option<&Arc<MappingDrift>> {
+        self.drifts.get(&(base.clone(), self.active_version(base)))
+    }
+
+    /// The drift of a version that is used which was noticed last.
+    pub fn drifting(&self) -> Option<&Arc<MappingDrift>> {
+        let of_use = self.drifts.values().filter(|drift| self.active_version(&drift.base) == drift.version);
+        of_use.max_by_key(|drift| drift.noticed_at)
+    }
+
     /// A number that no version has.
     pub fn next_version(&self) -> i32 {
         self.versions.last_key_value().map_or(AUTHORS_VERSION, |(last, _)| *last) + 1
@@ -73,6 +99,7 @@ pub fn mapping_of(key: &str) -> Option<MappingKey> {
 }
 
 /// The mappings of an installation as this process knows them, following `state.mappings`.
+#[derive(Default)]
 pub struct MappingView {
     known: RwLock<HashMap<MappingKey, MappingHistory>>,
     changed: watch::Sender<u64>,
@@ -90,7 +117,7 @@ impl MappingView {
         stop: CancellationToken,
     ) -> Result<Arc<Self>, CatalogError> {
         let mut tail = Tail::start(kafka, &topics.state_mappings(), TailFrom::Beginning).await?;
-        let view = Arc::new(Self { known: RwLock::default(), changed: watch::Sender::new(0) });
+        let view = Arc::new(Self::default());
         while let Some(Tailed::Record(record)) = tail.next().await {
             view.take(&codec, record.key.as_deref(), record.value.as_deref()).await;
         }
@@ -131,7 +158,7 @@ impl MappingView {
         self.known.read().unwrap_or_else(PoisonError::into_inner).get(mapping).cloned()
     }
 
-    /// Every mapping that has a version besides the author's.
+    /// Every mapping of which there is something to tell: versions besides the author's, or a drift.
     pub fn all(&self) -> BTreeMap<MappingKey, MappingHistory> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         known.iter().map(|(key, history)| (key.clone(), history.clone())).collect()
@@ -140,6 +167,14 @@ impl MappingView {
     /// What is used instead of the author's text; `None` for the text itself.
     pub fn healed(&self, mapping: &MappingKey, base: &TextHash) -> Option<Arc<MappingVersion>> {
         self.known.read().unwrap_or_else(PoisonError::into_inner).get(mapping)?.healed(base).cloned()
+    }
+
+    /// What is wrong with the outputs of a version, if they do not look as they used to.
+    pub fn drift(&self, mapping: &MappingKey, base: &TextHash, version: i32) -> Option<Arc<MappingDrift>> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let drifts = &known.get(mapping)?.drifts;
+        // Hardly ever is there one, and every batch asks.
+        if drifts.is_empty() { None } else { drifts.get(&(base.clone(), version)).cloned() }
     }
 
     /// Waits until `wanted` finds what it looks for.

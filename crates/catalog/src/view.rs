@@ -58,6 +58,11 @@ impl Catalog {
         Ok(Arc::new(Self { history }))
     }
 
+    /// A catalog that stays as it is.
+    pub fn fixed(history: History) -> Arc<Self> {
+        Arc::new(Self { history: watch::channel(history).1 })
+    }
+
     /// The catalog now.
     pub fn history(&self) -> History {
         self.history.borrow().clone()

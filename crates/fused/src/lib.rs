@@ -54,7 +54,9 @@ impl FusedStages {
         let (healed, on_failure) = (work.healed(&self.validator.platform, &batch.at), OnFailure::of(work));
         let mapped = transform(&self.transformer, work, batch, healed.as_deref(), on_failure, origin, group).await?;
         let (mapped, mut letters) = mapped;
-        let mut validated = validate(&self.validator, work, &mapped, on_failure, origin, group).await?;
+        let held = work.held(&self.validator.platform, &mapped);
+        let mut validated =
+            validate(&self.validator, work, &mapped, on_failure, held.as_deref(), origin, group).await?;
         validated.records.append(&mut letters);
         Ok(validated)
     }

@@ -32,6 +32,7 @@ mod protocol;
 mod provider;
 mod request;
 mod settings;
+mod shared;
 mod shorten;
 
 pub use answer::{Answer, Candidate, Usage};
@@ -42,3 +43,4 @@ pub use llm::{Consultation, Llm};
 pub use model_name::ModelName;
 pub use request::{CacheUse, FieldError, RepairRequest, Sample, Subject, Tried};
 pub use settings::{BreakerSettings, BudgetLimits, BudgetSettings, LlmSettings, Price, Protocol, ProviderSettings};
+pub use shared::TieredAnswers;

@@ -24,13 +24,18 @@ pub(crate) enum ClassArchive {
 }
 
 impl ClassArchive {
+    /// The one that an earlier server has made, for a tool with the same class path.
+    pub(crate) fn if_made(cache_dir: &Path, name: &str, java: &Java, classpath: &OsStr) -> Self {
+        let archive = place(cache_dir, name, java, classpath);
+        if archive.is_file() { Self::Use(archive) } else { Self::None }
+    }
+
     pub(crate) fn prepare(cache_dir: &Path, name: &str, java: &Java, classpath: &OsStr) -> Self {
-        let directory = cache_dir.join("classes");
-        let archive = directory.join(format!("{name}-{}.jsa", fingerprint(java, classpath)));
+        let archive = place(cache_dir, name, java, classpath);
         if archive.is_file() {
             return Self::Use(archive);
         }
-        match lock(&directory, &archive) {
+        match lock(&archive) {
             Some(lock) => Self::Make { making: archive.with_extension("making"), archive, _lock: lock },
             None => Self::None,
         }
@@ -42,6 +47,11 @@ impl ClassArchive {
             Self::Make { making, .. } => Some(format!("-XX:ArchiveClassesAtExit={}", making.display())),
             Self::None => None,
         }
+    }
+
+    /// Whether an orderly end of the server is worth waiting for.
+    pub(crate) fn is_to_be_made(&self) -> bool {
+        matches!(self, Self::Make { .. })
     }
 
     /// After an orderly end of the server that was to make the archive.
@@ -62,8 +72,12 @@ impl ClassArchive {
     }
 }
 
-fn lock(directory: &Path, archive: &Path) -> Option<File> {
-    fs::create_dir_all(directory).ok()?;
+fn place(cache_dir: &Path, name: &str, java: &Java, classpath: &OsStr) -> PathBuf {
+    cache_dir.join("classes").join(format!("{name}-{}.jsa", fingerprint(java, classpath)))
+}
+
+fn lock(archive: &Path) -> Option<File> {
+    fs::create_dir_all(archive.parent()?).ok()?;
     let lock = File::create(archive.with_extension("lock")).ok()?;
     lock.try_lock().ok()?;
     Some(lock)

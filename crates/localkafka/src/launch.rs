@@ -140,6 +140,11 @@ impl RunningServer {
         Ok(())
     }
 
+    /// Ends it, whatever becomes of its data.
+    pub(crate) fn discard(&mut self) -> Result<(), LocalKafkaError> {
+        if self.archive.is_to_be_made() { self.stop() } else { self.kill() }
+    }
+
     pub(crate) fn kill(&mut self) -> Result<(), LocalKafkaError> {
         self.stopped = true;
         let killed = self.process.kill(self.plan.stop_timeout);

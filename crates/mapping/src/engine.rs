@@ -27,6 +27,12 @@ pub trait CompiledExpression: Send + Sync {
         limits: &Limits,
     ) -> Result<Option<Value>, EvalError>;
 
-    /// Evaluates over the JSON text of one item and gives the JSON text of the result; an undefined result is an error.
-    fn map(&self, item: &[u8], bindings: &Bindings, moment: Moment, limits: &Limits) -> Result<Vec<u8>, EvalError>;
+    /// Evaluates over JSON text and gives the JSON text of the result; `None` when it is undefined.
+    fn evaluate_text(
+        &self,
+        text: &str,
+        bindings: &Bindings,
+        moment: Moment,
+        limits: &Limits,
+    ) -> Result<Option<Vec<u8>>, EvalError>;
 }

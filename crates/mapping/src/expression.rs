@@ -4,7 +4,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::{
-    Bindings, CompileError, CompiledExpression, Engine, EvalError, Input, JlensEngine, Limits, Moment, Reads, StepReads,
+    Bindings, CompileError, CompiledExpression, Engine, EvalError, Input, JlensEngine, LimitKind, Limits, Moment,
+    Reads, StepReads,
 };
 
 /// A JSONata expression or mapping, compiled once. Cheap to clone; may be used by many threads at once.
@@ -59,6 +60,18 @@ impl Expression {
         self.compiled.evaluate(input, bindings, moment, limits)
     }
 
+    /// Like [`Expression::evaluate`], from JSON text to JSON text. What the expression does not read is not built, and
+    /// integers of any length that are only copied keep all their digits.
+    pub fn evaluate_text(
+        &self,
+        text: &str,
+        bindings: &Bindings,
+        moment: Moment,
+        limits: &Limits,
+    ) -> Result<Option<Vec<u8>>, EvalError> {
+        self.compiled.evaluate_text(text, bindings, moment, limits)
+    }
+
     /// Maps one item: JSON text in, JSON text out. A result that is undefined is an error, as are functions and numbers
     /// that are not finite in it. Integers of any length that are only copied keep all their digits.
     pub fn map_item(
@@ -68,7 +81,12 @@ impl Expression {
         moment: Moment,
         limits: &Limits,
     ) -> Result<Vec<u8>, EvalError> {
-        self.compiled.map(item, bindings, moment, limits)
+        if item.len() > limits.max_input_bytes.as_usize() {
+            return Err(LimitKind::InputSize.error(limits));
+        }
+        let text = std::str::from_utf8(item)
+            .map_err(|error| EvalError::Input { reason: format!("not UTF-8 at byte {}", error.valid_up_to()) })?;
+        self.evaluate_text(text, bindings, moment, limits)?.ok_or(EvalError::Undefined)
     }
 }
 

@@ -89,20 +89,21 @@ impl CompiledExpression for JsonataRsExpression {
         self.run(&input.value().to_string(), bindings, limits)
     }
 
-    fn map(&self, item: &[u8], bindings: &Bindings, moment: Moment, limits: &Limits) -> Result<Vec<u8>, EvalError> {
-        if item.len() > limits.max_input_bytes.as_usize() {
-            return Err(LimitKind::InputSize.error(limits));
-        }
-        let text = std::str::from_utf8(item)
-            .map_err(|error| EvalError::Input { reason: format!("not UTF-8 at byte {}", error.valid_up_to()) })?;
+    fn evaluate_text(
+        &self,
+        text: &str,
+        bindings: &Bindings,
+        moment: Moment,
+        limits: &Limits,
+    ) -> Result<Option<Vec<u8>>, EvalError> {
         // It reads its input as an expression, so what is no JSON must be found here.
         exact::parse(text)?;
-        let value = self.evaluate(&Input::from_json(text)?, bindings, moment, limits)?.ok_or(EvalError::Undefined)?;
+        let Some(value) = self.evaluate(&Input::from_json(text)?, bindings, moment, limits)? else { return Ok(None) };
         let result = value.to_string().into_bytes();
         if result.len() > limits.max_result_bytes.as_usize() {
             return Err(LimitKind::ResultSize.error(limits));
         }
-        Ok(result)
+        Ok(Some(result))
     }
 }
 

@@ -109,6 +109,19 @@ fn values_hold_templates_in_their_strings_and_not_in_their_keys() {
             json!({ "{{ a }}": [1, 2], "list": [1, "p3", { "x": { "id": 9_007_199_254_740_993_u64 } }], "plain": [null] })
         )
     );
+    // From text to text it is the same, whatever the shape of the template.
+    let text = context().value().to_string();
+    for value in
+        [value, json!("{{ steps.fetch }}"), json!("{{ trigger.ids[1] }}"), json!("p{{ trigger.page }}"), json!(7)]
+    {
+        let template = TemplateValue::parse(&value).expect("templates");
+        let of_value = template.evaluate(&context(), &Bindings::new(), Moment::new(0, 0), &Limits::default());
+        let of_text = template.evaluate_text(&text, Moment::new(0, 0), &Limits::default()).expect("a value");
+        assert_eq!(serde_json::from_slice::<Value>(&of_text).ok(), of_value.ok());
+    }
+    let missing = TemplateValue::parse(&json!("{{ trigger.missing }}")).expect("a template");
+    let error = missing.evaluate_text(&text, Moment::new(0, 0), &Limits::default()).expect_err("undefined");
+    assert_eq!(error.code(), Code::TemplateUndefined);
     assert!(TemplateValue::parse(&json!([{ "a": "x", "b": [1, null] }])).expect("no templates").is_static());
     assert!(TemplateValue::parse(&json!(["{{ a["])).is_err());
 }

@@ -125,6 +125,7 @@ codes! {
     SourceForeignHost = "0422", DeadLetter, "a source leads to another host";
     SourceRedirectLoop = "0423", DeadLetter, "a source redirects in a circle";
     SourceRateLimit = "0424", Retry, "a source asks to be left alone for a while";
+    SourceMoved = "0425", DeadLetter, "what a step reads of an answer has moved";
 
     // 05xx: mappings, expressions and templates
     MappingSyntax = "0501", Fatal, "a mapping or expression does not compile";
@@ -149,6 +150,7 @@ codes! {
     TemplateValue = "0522", DeadLetter, "an expression in a template gave a value that is no text";
     RepairCase = "0523", Fatal, "a part of a repair case cannot be read";
     MappingUnknown = "0524", Fatal, "there is no such version of a mapping";
+    MappingChanged = "0525", Fatal, "a mapping is not as it was when this was decided";
 
     // 06xx: validation and output
     ItemNotJson = "0601", DeadLetter, "a mapped item is not JSON";
@@ -158,6 +160,7 @@ codes! {
     OutputFormat = "0605", DeadLetter, "a valid value cannot be written in the format of the output topic";
     StreamHeld = "0606", Wait, "a stream holds a partition at a record that it cannot take";
     StepPaused = "0607", Wait, "a step is paused because too many of its items go to the dead letters";
+    SilentDrift = "0608", DeadLetter, "outputs of a mapping are valid and do not look as they used to";
 
     // 07xx: runs
     TriggerNotJson = "0701", DeadLetter, "the value of a trigger record is not JSON";

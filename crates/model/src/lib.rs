@@ -3,6 +3,7 @@
 mod code;
 mod ids;
 mod kind;
+mod run_key;
 pub mod stream;
 mod units;
 pub mod workflow;
@@ -13,4 +14,5 @@ pub use ids::{
     WorkflowRef, WorkflowVersion, WorkspaceName, murmur2_partition,
 };
 pub use kind::Kind;
+pub use run_key::RunKey;
 pub use units::{ByteSize, Period, UnitError};

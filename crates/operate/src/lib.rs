@@ -11,6 +11,7 @@ mod error;
 mod ledger;
 pub mod letters;
 mod mapper;
+pub mod mappings;
 mod offsets;
 mod pace;
 mod queues;

@@ -1,5 +1,7 @@
 //! What the expressions of a step read: `{trigger, steps, run}`.
 
+use std::sync::OnceLock;
+
 use prunella_mapping::{Bindings, EvalError, Input, Moment};
 use prunella_model::ItemId;
 use prunella_wire::records::{RunContext, StepRef};
@@ -10,6 +12,8 @@ pub struct ContextDocument {
     trigger: String,
     steps: String,
     run: String,
+    text: OnceLock<String>,
+    input: OnceLock<Input<'static>>,
 }
 
 impl ContextDocument {
@@ -43,12 +47,35 @@ impl ContextDocument {
         let run = serde_json::json!({
             "id": at.run, "workflow": at.workflow, "version": at.version, "workspace": at.workspace,
         });
-        Ok(Self { trigger, steps, run: run.to_string() })
+        Ok(Self::of(trigger, steps, run.to_string()))
+    }
+
+    /// For what reads nothing of it.
+    pub fn empty() -> Self {
+        Self::of("null".to_owned(), "{}".to_owned(), "{}".to_owned())
+    }
+
+    fn of(trigger: String, steps: String, run: String) -> Self {
+        Self { trigger, steps, run, text: OnceLock::new(), input: OnceLock::new() }
     }
 
     /// The document as one JSON text, the root of templates and conditions.
-    pub fn text(&self) -> String {
-        format!("{{\"trigger\":{},\"steps\":{},\"run\":{}}}", self.trigger, self.steps, self.run)
+    pub fn text(&self) -> &str {
+        self.text.get_or_init(|| document(&self.trigger, &self.steps, &self.run))
+    }
+
+    pub fn into_text(self) -> String {
+        let Self { trigger, steps, run, text, .. } = self;
+        text.into_inner().unwrap_or_else(|| document(&trigger, &steps, &run))
+    }
+
+    /// The document ready to be read by several expressions.
+    pub fn input(&self) -> Result<&Input<'static>, EvalError> {
+        if let Some(input) = self.input.get() {
+            return Ok(input);
+        }
+        let input = Input::from_json(self.text())?;
+        Ok(self.input.get_or_init(|| input))
     }
 
     /// The same as `$trigger`, `$steps` and `$run`, for mappings.
@@ -58,6 +85,10 @@ impl ContextDocument {
             .with("steps", Input::from_json(&self.steps)?)
             .with("run", Input::from_json(&self.run)?))
     }
+}
+
+fn document(trigger: &str, steps: &str, run: &str) -> String {
+    format!("{{\"trigger\":{trigger},\"steps\":{steps},\"run\":{run}}}")
 }
 
 fn text(bytes: bytes::Bytes) -> Result<String, WireError> {

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use prunella_model::{Code, WorkflowName, WorkspaceName};
 use prunella_stream::{
     Guarantee, KafkaSettings, MemberConfig, MemoryBudget, Output, Record, RefusedSizes, RuntimeSettings, StageError,
-    Writing,
+    Workbench, Writing,
 };
 use prunella_topology::Topics;
 use prunella_vault::Vault;
@@ -25,6 +25,8 @@ pub struct Platform {
     pub output: Output,
     pub refused: RefusedSizes,
     pub memory: MemoryBudget,
+    /// For what takes a processor for long.
+    pub workbench: Workbench,
     pub catalog: Arc<Catalog>,
     pub mappings: Arc<MappingView>,
     pub guard: Arc<Guard>,

@@ -3,11 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use prunella_catalog::AUTHORS_VERSION;
+use prunella_model::workflow::{ItemsPath, SilentDrift};
 use prunella_model::{BatchNumber, Code, MappingKey, StepId};
 use prunella_stream::homes::now_millis;
 use prunella_stream::{OutRecord, StageError};
+use prunella_telemetry::metrics;
 use prunella_wire::WireError;
-use prunella_wire::records::{ErrorInfo, MappingVersion, StepFailed, StepRef};
+use prunella_wire::records::{ErrorInfo, MappingDrift, MappingVersion, StageBatch, StepFailed, StepRef};
 use prunella_workflow::{Plan, PlannedStep};
 
 use crate::Platform;
@@ -66,10 +69,42 @@ impl StepWork {
         })
     }
 
+    /// The version of its mapping that is used at this moment.
+    pub fn version(&self, platform: &Platform, at: &StepRef) -> i32 {
+        self.healed(platform, at).map_or(AUTHORS_VERSION, |version| version.version)
+    }
+
+    /// Where the items stand in an answer: where the definition says, or where the source has moved them.
+    pub fn items(&self, platform: &Platform, at: &StepRef) -> Option<ItemsPath> {
+        let written = self.step().items.clone()?;
+        let healed = self.healed(platform, at);
+        let moved = healed.as_ref().and_then(|version| version.moved.as_ref());
+        // A definition with another path has the last word.
+        let moved = moved.filter(|moved| moved.was == written.as_str());
+        Some(moved.and_then(|moved| moved.is.parse().ok()).unwrap_or(written))
+    }
+
     /// What is used instead of the author's mapping; `None` for the mapping itself.
     pub fn healed(&self, platform: &Platform, at: &StepRef) -> Option<Arc<MappingVersion>> {
         let healing = self.step().healing.as_ref()?;
-        platform.mappings.healed(&self.mapping_key(at)?, &healing.base)
+        let healed = platform.mappings.healed(&self.mapping_key(at)?, &healing.base);
+        metrics::MAPPING_VIEW.with_label_values(&[if healed.is_some() { "hit" } else { "miss" }]).inc();
+        healed
+    }
+
+    /// Why items of this mapped batch wait although they may be valid: the version that mapped them gives outputs that do
+    /// not look as they used to, and the step does not want such.
+    pub fn held(&self, platform: &Platform, batch: &StageBatch) -> Option<Arc<MappingDrift>> {
+        if !self.parks_drift() {
+            return None;
+        }
+        let healing = self.step().healing.as_ref()?;
+        platform.mappings.drift(&self.mapping_key(&batch.at)?, &healing.base, batch.mapping_version)
+    }
+
+    /// Whether items wait when outputs do not look as they used to.
+    pub fn parks_drift(&self) -> bool {
+        self.step().healing.as_ref().is_some_and(|healing| healing.settings.silent_drift == SilentDrift::Park)
     }
 
     /// Whether the items of this step are the output of the workflow.

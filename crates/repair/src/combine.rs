@@ -5,6 +5,7 @@
 use serde_json::Value;
 
 use crate::convert::Conversion;
+use crate::factor::scaled;
 use crate::pick::{Choice, Pick, Rarity, Request, Support, With, pick};
 use crate::table::{Column, Table};
 use crate::value::{bits, equal, is_empty};
@@ -26,6 +27,12 @@ pub(crate) fn combined(request: &Request<'_>, table: &Table) -> Vec<Choice> {
     }
     if found.is_empty() {
         found = joined_items(request, table);
+    }
+    if found.is_empty() {
+        found = phrases(request, table);
+    }
+    if found.is_empty() {
+        found = scaled(request, table);
     }
     found
 }
@@ -217,6 +224,47 @@ fn joined_items(request: &Request<'_>, table: &Table) -> Vec<Choice> {
                 let with = With::Items { inner: Box::new(choice), between: between.to_owned() };
                 found.push(Choice { with: Some(with), support, ..Choice::plain(path.clone(), Conversion::Same) });
                 break;
+            }
+        }
+    }
+    found
+}
+
+/// Fields of items that are looked at for phrases between names.
+const MOST_PHRASES: usize = 24;
+
+/// The items of a list, each with a text that leads over to the next one.
+fn phrases(request: &Request<'_>, table: &Table) -> Vec<Choice> {
+    let Some(known) = known_texts(request) else { return Vec::new() };
+    let mut found = Vec::new();
+    for (path, lists) in &table.lists {
+        let list = |row: usize| lists.get(row).map_or(&[][..], Vec::as_slice);
+        if known.iter().any(|(row, _)| list(*row).is_empty()) || known.iter().all(|(row, _)| list(*row).len() < 2) {
+            continue;
+        }
+        let rows: Vec<&Value> = known.iter().flat_map(|(row, _)| list(*row)).collect();
+        let of_items = Table::of(&rows, false);
+        let texts: Vec<&Column> = plain(&of_items)
+            .filter(|column| column.cells.iter().flatten().all(Value::is_string))
+            .take(MOST_PHRASES)
+            .collect();
+        let said = |column: &Column, at: usize| {
+            column.cells[at].as_ref().and_then(Value::as_str).unwrap_or_default().to_owned()
+        };
+        let holds = |first: &Column, second: &Column| {
+            let mut at = 0;
+            known.iter().all(|(row, expected)| {
+                let from = at;
+                at += list(*row).len();
+                let whole: String = (from..at).map(|item| said(first, item) + &said(second, item)).collect();
+                whole == *expected
+            })
+        };
+        for first in &texts {
+            for second in texts.iter().filter(|second| second.path != first.path && holds(first, second)) {
+                let with = With::Phrases { first: first.path.clone(), second: second.path.clone() };
+                let support = support_of_texts(&known);
+                found.push(Choice { with: Some(with), support, ..Choice::plain(path.clone(), Conversion::Same) });
             }
         }
     }

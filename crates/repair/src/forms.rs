@@ -34,7 +34,7 @@ impl Form {
                 _ if plain_number(text).is_some() => Self::NumberText,
                 _ if text.contains('@') && text.contains('.') && !text.contains(' ') => Self::Email,
                 _ if text.starts_with("http://") || text.starts_with("https://") => Self::Url,
-                _ if text.len() == 36 && text.bytes().filter(|b| *b == b'-').count() == 4 => Self::Uuid,
+                _ if is_uuid(text) => Self::Uuid,
                 _ => Self::Text,
             },
         })
@@ -44,6 +44,14 @@ impl Form {
     pub(crate) fn is_distinctive(self) -> bool {
         matches!(self, Self::Email | Self::Url | Self::Uuid)
     }
+}
+
+fn is_uuid(text: &str) -> bool {
+    let fits = |(at, byte): (usize, u8)| match at {
+        8 | 13 | 18 | 23 => byte == b'-',
+        _ => byte.is_ascii_hexdigit(),
+    };
+    text.len() == 36 && text.bytes().enumerate().all(fits)
 }
 
 /// The form of most values, if there is one for nine of ten.
@@ -76,10 +84,15 @@ pub(crate) fn date_form(values: &[Option<Value>]) -> Option<DateForm> {
     let mut filled = values.iter().flatten().filter(|value| !is_empty(Some(value)));
     let first = DateForm::all_of(filled.next()?);
     let rest: Vec<_> = filled.collect();
-    let mut fitting =
-        first.into_iter().map(|(form, _)| form).filter(|form| rest.iter().all(|v| form.millis(v).is_some()));
-    let form = fitting.next()?;
-    fitting.next().is_none().then_some(form)
+    let fits = |form: &DateForm| rest.iter().all(|v| form.millis(v).is_some());
+    let mut fitting: Vec<DateForm> = first.into_iter().map(|(form, _)| form).filter(fits).collect();
+    if fitting.iter().any(|form| !form.is_short()) {
+        fitting.retain(|form| !form.is_short());
+    }
+    match fitting.as_slice() {
+        [form] => Some(*form),
+        _ => None,
+    }
 }
 
 /// What turns values of the new form into the old one, where the forms alone say how. `None`: no safe way.
@@ -155,6 +168,18 @@ fn median(values: &[Option<Value>]) -> Option<f64> {
         .collect();
     numbers.sort_by(f64::total_cmp);
     numbers.get(numbers.len() / 2).copied()
+}
+
+/// How likely it is by chance that numbers which were below zero now and then never are now; nothing if some are.
+pub(crate) fn chance_of_no_sign(old: &[Option<Value>], new: &[Option<Value>]) -> Option<f64> {
+    let numbers = |values: &[Option<Value>]| -> Vec<f64> {
+        let number = |value: &Value| as_number(value).or_else(|| plain_number(value.as_str()?));
+        values.iter().flatten().flat_map(items).filter_map(number).collect()
+    };
+    let (old, new) = (numbers(old), numbers(new));
+    let share = old.iter().filter(|number| **number < 0.0).count() as f64 / old.len().max(1) as f64;
+    let none = share > 0.0 && !new.is_empty() && !new.iter().any(|number| *number < 0.0);
+    none.then(|| (1.0 - share).powf(new.len() as f64))
 }
 
 /// Whether numbers are of about the same size.

@@ -29,6 +29,10 @@ pub enum JumpKind {
     Scale { factor: f64 },
     /// Values have a form that never occurred.
     Form { was: String, is: String },
+    /// Shows what another field used to show, which shows what this one did. Needs a [`crate::Habit`].
+    Swapped { with: String },
+    /// Was one of a few words, and is none of them any more. Needs a [`crate::Habit`].
+    Recoded { was: Vec<String>, is: Vec<String> },
 }
 
 impl Jump {
@@ -39,6 +43,10 @@ impl Jump {
             JumpKind::Collapsed { value } => format!("{field} is always {value} now; it had many values"),
             JumpKind::Scale { factor } => format!("{field} is about {factor} times what it was"),
             JumpKind::Form { was, is } => format!("{field} was {was} and is {is}"),
+            JumpKind::Swapped { with } => format!("{field} and {with} have changed places"),
+            JumpKind::Recoded { was, is } => {
+                format!("{field} was one of {} and is now one of {}", was.join(", "), is.join(", "))
+            }
         }
     }
 }
@@ -69,6 +77,9 @@ fn jump(old: &FieldProfile, new: &FieldProfile, outputs_old: u64, outputs_new: u
         return (times_new >= FEWEST && old.filled() >= FEWEST && by_chance < 0.002)
             .then_some(JumpKind::Silent { usual });
     }
+    if became_whole(old, new) {
+        return Some(JumpKind::Form { was: "decimal".to_owned(), is: "whole numbers".to_owned() });
+    }
     if old.filled() < FEWEST || new.filled() < FEWEST {
         return None;
     }
@@ -82,12 +93,6 @@ fn jump(old: &FieldProfile, new: &FieldProfile, outputs_old: u64, outputs_new: u
     if let Some(factor) = scale(old, new) {
         return Some(JumpKind::Scale { factor });
     }
-    if is_whole(&new.numbers)
-        && old.numbers.iter().filter(|number| number.fract() != 0.0).count() * 10 >= old.numbers.len() * 8
-        && old.numbers.len() as u64 >= FEWEST
-    {
-        return Some(JumpKind::Form { was: "decimal".to_owned(), is: "whole numbers".to_owned() });
-    }
     let (was, share) = dominant(old)?;
     let (is, _) = dominant(new)?;
     let forms_of_text = |form: &str| matches!(form, "text" | "number-text" | "email" | "url");
@@ -96,9 +101,17 @@ fn jump(old: &FieldProfile, new: &FieldProfile, outputs_old: u64, outputs_new: u
         .then(|| JumpKind::Form { was: was.to_owned(), is: is.to_owned() })
 }
 
-fn is_whole(numbers: &[f64]) -> bool {
-    numbers.len() as u64 >= FEWEST && numbers.iter().all(|number| number.fract() == 0.0)
+/// Whether numbers with decimals have none now: each of a few says much where hardly one was whole before.
+fn became_whole(old: &FieldProfile, new: &FieldProfile) -> bool {
+    let decimal = old.numbers.iter().filter(|number| number.fract() != 0.0).count();
+    let share = (decimal as f64 + 0.5) / (old.numbers.len() as f64 + 1.0);
+    let all_whole = !new.numbers.is_empty() && new.numbers.iter().all(|number| number.fract() == 0.0);
+    let enough = old.numbers.len() as u64 >= FEWEST && decimal * 10 >= old.numbers.len() * 8;
+    enough && all_whole && (1.0 - share).powf(new.numbers.len() as f64) < WHOLE_BY_CHANCE
 }
+
+/// The chance that numbers with decimals happen to have none, up to which it is none.
+const WHOLE_BY_CHANCE: f64 = 5e-4;
 
 fn dominant(field: &FieldProfile) -> Option<(&str, f64)> {
     let (form, count) = field.forms.iter().max_by_key(|(_, count)| **count)?;

@@ -1,6 +1,7 @@
 //! A first mapping, from examples of input and output: the same search as for a repair, with every example known.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use jsonschema::Validator;
 use serde_json::{Map, Value};
@@ -199,6 +200,7 @@ impl Maker<'_> {
             codes: &[],
             rarity: &Rarity::of(known.iter().filter_map(|(_, value)| *value)),
             redefined: false,
+            changed: &HashSet::new(),
             stale: false,
             lens: None,
             outputs: None,

@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::convert::items;
 use crate::names::own_name;
 use crate::path::{FieldPath, Step};
+use crate::settings::Thresholds;
 use crate::table::{Column, Table};
 use crate::value::{bits, lookup_keys};
 
@@ -22,9 +23,6 @@ pub(crate) struct Pair {
     pub(crate) fresh: bool,
 }
 
-const BITS_NEEDED: f64 = 24.0;
-/// Of the one value that tells a row beside known ones.
-const BITS_BESIDE: f64 = 20.0;
 /// Items of a list that are looked at.
 const MOST_ITEMS: usize = 20;
 /// More for a value under the same name.
@@ -56,7 +54,13 @@ struct Vote {
 }
 
 /// `reads`: what the mapping reads of the rows. `outputs`: what it makes of the old ones, which new rows may show, too.
-pub(crate) fn join(old: &Table, new: &Table, reads: &[FieldPath], outputs: &[Output]) -> Vec<Pair> {
+pub(crate) fn join(
+    old: &Table,
+    new: &Table,
+    reads: &[FieldPath],
+    outputs: &[Output],
+    thresholds: Thresholds,
+) -> Vec<Pair> {
     let mut index: HashMap<String, Vec<(usize, String)>> = HashMap::new();
     let mut each_old: Vec<HashSet<String>> = vec![HashSet::new(); old.rows()];
     for key in keys(old).into_iter().chain(keys_of_outputs(outputs)) {
@@ -99,7 +103,7 @@ pub(crate) fn join(old: &Table, new: &Table, reads: &[FieldPath], outputs: &[Out
         let Some((old_row, best)) = ranked.first().cloned() else { continue };
         let (count, weight) = (best.values.min(best.columns.len()), best.weight);
         let second = ranked.get(1).map_or(0.0, |(_, vote)| vote.weight);
-        if count >= 2 && weight >= BITS_NEEDED && second < weight * 0.7 {
+        if count >= 2 && weight >= thresholds.entity && second < weight * 0.7 {
             let now: HashSet<String> = keys.keys().cloned().collect();
             let by_identifier = shared_identifier(keys, old_row, &index, &spread, rare_new);
             if !by_identifier && reads_otherwise(reads, (old, old_row), (new, new_row)) {
@@ -130,8 +134,15 @@ fn is_same_key(reads: &[FieldPath], old: (&Table, usize), new: (&Table, usize)) 
     let digits = |key: &str| key.bytes().filter(u8::is_ascii_digit).count() as f64 * 3.3;
     let chance = ((old.0.rows() * new.0.rows()).max(1) as f64).log2();
     !both.is_empty()
-        && both.iter().all(|(before, now)| before == now)
-        && both.iter().any(|(key, _)| digits(key) >= chance + BITS_OF_KEY)
+        && both.iter().all(|(before, now)| before == now || is_rescaled(before, now))
+        && both.iter().any(|(before, now)| before == now && digits(before) >= chance + BITS_OF_KEY)
+}
+
+/// Whether these are numbers of the same digits, in another unit: what is measured in milliseconds is no other
+/// observation in microseconds.
+fn is_rescaled(before: &str, now: &str) -> bool {
+    let digits = |key: &str| key.strip_prefix('n').map(|number| number.trim_end_matches('0').to_owned());
+    digits(before).zip(digits(now)).is_some_and(|(before, now)| before == now && before.len() >= 5)
 }
 
 /// Whether the rows share a value that looks like an identifier; people, titles and places recur.
@@ -194,11 +205,15 @@ fn tells_rows_apart(column: &Column) -> bool {
 }
 
 /// Rows of these two groups that share a rare value with one another and with no other of the groups.
-pub(crate) fn join_within(old: (&Table, &[usize]), new: (&Table, &[usize])) -> Vec<(usize, usize)> {
+pub(crate) fn join_within(
+    old: (&Table, &[usize]),
+    new: (&Table, &[usize]),
+    thresholds: Thresholds,
+) -> Vec<(usize, usize)> {
     let of = |table: &Table, rows: &[usize]| -> HashMap<String, Vec<usize>> {
         let mut found: HashMap<String, Vec<usize>> = HashMap::new();
         for Key { row, text, weight, .. } in keys(table) {
-            if rows.contains(&row) && weight >= BITS_BESIDE {
+            if rows.contains(&row) && weight >= thresholds.beside {
                 let rows = found.entry(text).or_default();
                 if !rows.contains(&row) {
                     rows.push(row);

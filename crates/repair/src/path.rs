@@ -15,6 +15,8 @@ pub enum Literal {
 
 /// Numbers from here on may be identifiers that a selector asks for.
 const LEAST_IDENTIFIER: i64 = 1_000;
+/// Under these names, small numbers may be, too.
+const NAMES_OF_CODES: [&str; 6] = ["type", "kind", "code", "category", "class", "id"];
 
 impl Literal {
     pub(crate) fn of(value: &Value) -> Option<Self> {
@@ -24,6 +26,13 @@ impl Literal {
             Value::Number(number) => number.as_i64().filter(|number| *number >= LEAST_IDENTIFIER).map(Self::Number),
             _ => None,
         }
+    }
+
+    /// The literal of a field of this name, which may be a code.
+    pub(crate) fn under(name: &str, value: &Value) -> Option<Self> {
+        let is_code = || crate::names::tokens(name).iter().any(|word| NAMES_OF_CODES.contains(&word.as_str()));
+        let code = || value.as_i64().filter(|number| *number >= 0 && is_code()).map(Self::Number);
+        Self::of(value).or_else(code)
     }
 }
 

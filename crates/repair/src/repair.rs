@@ -3,6 +3,7 @@
 use jsonschema::Validator;
 use serde_json::Value;
 
+use crate::candidate::Shown;
 use crate::case::Case;
 use crate::error::RepairError;
 use crate::eval::Evaluator;
@@ -10,10 +11,11 @@ use crate::evidence::{Evidence, FieldChange, Repair, Story, Trial, Verdict};
 use crate::examples::grouped;
 use crate::guard::{Jump, JumpKind, jumps};
 use crate::infer;
+use crate::known::{recognise as recognise_rows, rows};
 use crate::outage::{Outage, Usual, recognise};
 use crate::places::descend;
 use crate::profile::OutputProfile;
-use crate::proof::{regressed, run};
+use crate::proof::{Run, regressed, run};
 use crate::settings::Settings;
 use crate::shape;
 use crate::solve::{Solution, Solver};
@@ -203,7 +205,7 @@ impl Session<'_> {
             remembered: regressed_samples.len(),
             regressed: regressed(&self.evaluator, &mapping, regressed_samples),
         };
-        let fields = field_changes(reading, &solution);
+        let fields = self.confirmed(field_changes(reading, &solution), &sorted.new, &runs);
         let jumps = if self.settings.ingredients.profile {
             let before = OutputProfile::of(self.case.remembered.iter().map(|sample| &sample.output));
             let now = OutputProfile::of(runs.iter().take(sorted.new.len()).filter_map(|run| run.output.as_ref()));
@@ -245,6 +247,28 @@ impl Session<'_> {
         };
         let origin = if decision.verdict == Verdict::Unchanged { "author" } else { "repaired" };
         Repair { id: self.case.id.clone(), verdict: decision.verdict, mapping, origin, evidence: story }
+    }
+}
+
+impl Session<'_> {
+    /// What cannot be followed in the mapping may still be seen in its outputs: known entities show there what they showed.
+    fn confirmed(&self, fields: Vec<FieldChange>, records: &[&Value], runs: &[Run]) -> Vec<FieldChange> {
+        let opaque = |field: &FieldChange| field.evidence == Evidence::Opaque;
+        if !self.settings.ingredients.overlap || !fields.iter().any(opaque) {
+            return fields;
+        }
+        let made: Option<Vec<Value>> = runs.iter().take(records.len()).map(|run| run.output.clone()).collect();
+        let Some(made) = made else { return fields };
+        let (old, new) = (rows(self.case.remembered.iter().map(|sample| &sample.output)), rows(&made));
+        let known = recognise_rows(&old, &new);
+        let shown = Shown { old: &old, new: &new, known: &known, records };
+        let seen = |field: FieldChange| match shown.evidence(&field.field) {
+            evidence @ Evidence::Proven { .. } if opaque(&field) => {
+                FieldChange { because: evidence.because(), evidence, ..field }
+            }
+            _ => field,
+        };
+        fields.into_iter().map(seen).collect()
     }
 }
 

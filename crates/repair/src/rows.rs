@@ -1,16 +1,19 @@
 //! The rows of a context, old and new, and which of them show the same entity.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
+use crate::envelope::envelope;
 use crate::eval::Evaluator;
 use crate::forms;
 use crate::join::{Output, Pair, join, join_within};
-use crate::names::{Likeness, likeness, places_alike};
-use crate::path::{FieldPath, Step};
-use crate::places::{RowPlace, row_places};
-use crate::settings::Ingredients;
+use crate::locate::{Located, Search, coverage};
+use crate::path::FieldPath;
+use crate::settings::{Ingredients, Thresholds};
 use crate::syntax::Context;
 use crate::table::{Column, Table};
+use crate::value::{is_empty, lookup_keys};
 
 const MOST: usize = 300;
 
@@ -32,7 +35,7 @@ impl Rows {
         }
     }
 
-    fn push(&mut self, value: Value, record: usize, parent: usize) {
+    pub(crate) fn push(&mut self, value: Value, record: usize, parent: usize) {
         if self.values.len() < MOST {
             self.values.push(value);
             self.record.push(record);
@@ -73,9 +76,15 @@ pub(crate) struct Level {
     pub(crate) pairs: Vec<Pair>,
     /// JSONata of the rows in the new records, if it is another.
     pub(crate) moved: Option<String>,
+    /// The way to these rows, if it is nothing but names.
+    pub(crate) place: Option<FieldPath>,
     /// The same with the key of each row as a field of it, where rows are keyed by data.
     pub(crate) moved_with_key: Option<String>,
     pub(crate) lost: bool,
+    /// Fields that show something else for every known row.
+    pub(crate) changed: HashSet<FieldPath>,
+    /// The object that what the rows held stands in now.
+    pub(crate) home: Option<FieldPath>,
 }
 
 impl Level {
@@ -86,8 +95,15 @@ impl Level {
         if ingredients.structure {
             new_table = new_table.with_references(&new.refs(), &new.refs());
         }
-        let pairs = if ingredients.overlap { join(&old_table, &new_table, fields, &[]) } else { Vec::new() };
-        Self { old, new, old_table, new_table, pairs, moved: None, moved_with_key: None, lost: false }
+        let pairs = if ingredients.overlap {
+            join(&old_table, &new_table, fields, &[], ingredients.thresholds)
+        } else {
+            Vec::new()
+        };
+        let home = if ingredients.structure { envelope(&old_table, &new_table) } else { None };
+        let changed = HashSet::new();
+        let (moved, place, moved_with_key, lost) = (None, None, None, false);
+        Self { old, new, old_table, new_table, pairs, moved, place, moved_with_key, lost, changed, home }
     }
 
     /// The level of a context within `around`; finds its rows where they are now.
@@ -102,64 +118,18 @@ impl Level {
         let (old_records, new_records) = sides;
         let old = around.old.within(&context.text, old_records, evaluator);
         let old_table = Table::of(&old.refs(), false);
-        let kept = around.new.within(&context.text, new_records, evaluator);
+        let kept = Located::kept(around, context, sides, evaluator);
+        let covered = coverage(&Table::of(&kept.rows.refs(), false), fields);
         let has_objects = old.values.iter().any(Value::is_object);
-        let mut chosen = (kept, None, None);
-        let covered = coverage(&Table::of(&chosen.0.refs(), false), fields);
-        let kept_serves = !chosen.0.values.is_empty() && (covered >= 0.34 || !has_objects);
-        if !kept_serves && has_objects && ingredients.structure && !around.lost && !context.computed {
-            let name = context.path.as_ref().map(|path| path.last_key().to_owned()).unwrap_or_default();
-            let many = old.values.len() > around.old.values.len();
-            let listed_before = context.path.as_ref().is_some_and(|path| {
-                let before = row_places(&around.old.refs());
-                before.iter().any(|place| place.listed && place.path == path.without_positions())
-            });
-            let mut best = if chosen.0.values.is_empty() { 0.3 } else { covered + 0.6 };
-            let filters =
-                context.path.iter().flat_map(|path| &path.steps).filter(|step| matches!(step, Step::Where(..)));
-            let only = match filters.collect::<Vec<_>>().as_slice() {
-                [] => Some(None),
-                [Step::Where(key, literal)] => Some(Some((key.clone(), literal.clone()))),
-                _ => None,
-            };
-            let first = context.path.as_ref().is_some_and(FieldPath::is_positional);
-            // A filter of the author is kept; more than one cannot be followed.
-            let places = only.map_or(Vec::new(), |only| {
-                row_places(&around.new.refs())
-                    .into_iter()
-                    .map(|place| RowPlace { only: only.clone(), ..place })
-                    .collect()
-            });
-            for place in places {
-                // The one that was first among several is not all of them.
-                if first && around.new.values.iter().any(|parent| place.rows(parent).len() > 1) {
-                    continue;
-                }
-                let mut rows = Rows::default();
-                for (index, parent) in around.new.values.iter().enumerate() {
-                    for row in place.rows(parent) {
-                        rows.push(row.into_owned(), around.new.record[index], index);
-                    }
-                }
-                let table = Table::of(&rows.refs(), false);
-                let joined = if ingredients.overlap { join(&old_table, &table, fields, &[]).len() } else { 0 };
-                let shared = joined as f64 / rows.values.len().max(1) as f64;
-                let named = if likeness(place.path.last_key(), &name) >= Likeness::Close { 0.2 } else { 0.0 };
-                let several = if many == (rows.values.len() > around.new.values.len()) { 0.15 } else { 0.0 };
-                let listed = if place.listed == listed_before { 0.25 } else { 0.0 };
-                let depth = place.path.steps.len() as f64 * 0.01;
-                // What is there in one record and not in the others is no place of rows.
-                let present = around.new.values.iter().filter(|parent| !place.rows(parent).is_empty()).count();
-                let present = present as f64 / around.new.values.len().max(1) as f64;
-                let known = 2.0 * shared + f64::from(u8::from(joined > 0));
-                let score = (coverage(&table, fields) + known + named + several + listed) * present - depth;
-                if score > best {
-                    best = score;
-                    chosen = (rows, Some(place.render()), place.render_with_key());
-                }
+        let serves = !kept.rows.values.is_empty() && (covered >= 0.34 || !has_objects);
+        let search = !serves && has_objects && ingredients.structure && !around.lost && !context.computed;
+        let located = match search {
+            true => {
+                Search { around, context, fields, old: (&old, &old_table), sides, evaluator, ingredients }.best(kept)
             }
-        }
-        let (new, moved, moved_with_key) = chosen;
+            false => kept,
+        };
+        let Located { rows: new, moved, place, moved_with_key } = located;
         let moved = moved.filter(|moved| *moved != context.text);
         let lost = new.values.is_empty() && !old.values.is_empty();
         let surroundings: Vec<&Value> = new.record.iter().map(|record| new_records[*record]).collect();
@@ -169,13 +139,19 @@ impl Level {
         }
         let old_surroundings: Vec<&Value> = old.record.iter().map(|record| old_records[*record]).collect();
         let old_table = old_table.with_surroundings(&old_surroundings);
-        let pairs = if ingredients.overlap { join(&old_table, &new_table, fields, &[]) } else { Vec::new() };
-        Self { old, new, old_table, new_table, pairs, moved, moved_with_key, lost }
+        let pairs = if ingredients.overlap {
+            join(&old_table, &new_table, fields, &[], ingredients.thresholds)
+        } else {
+            Vec::new()
+        };
+        let home = if ingredients.structure { envelope(&old_table, &new_table) } else { None };
+        let changed = HashSet::new();
+        Self { old, new, old_table, new_table, pairs, moved, place, moved_with_key, lost, changed, home }
     }
 
     /// Knows more rows by what the mapping makes of them.
-    pub(crate) fn join_by_outputs(&mut self, fields: &[FieldPath], outputs: &[Output]) {
-        for pair in join(&self.old_table, &self.new_table, fields, outputs) {
+    pub(crate) fn join_by_outputs(&mut self, fields: &[FieldPath], outputs: &[Output], thresholds: Thresholds) {
+        for pair in join(&self.old_table, &self.new_table, fields, outputs, thresholds) {
             if !self.pairs.iter().any(|known| known.new == pair.new) {
                 self.pairs.push(pair);
             }
@@ -197,6 +173,24 @@ impl Level {
         self.pairs.is_empty() && self.old_table.columns.iter().filter(other).count() >= 2
     }
 
+    /// Notes which fields were given to something else: they show nothing of what the known rows showed there.
+    pub(crate) fn note_changed(&mut self) {
+        let other = |before: &Column| {
+            let Some(now) = self.new_table.get(&before.path) else { return false };
+            let mut both = self.pairs.iter().filter(|pair| pair.fresh).filter_map(|pair| {
+                let (was, is) = (before.cells[pair.old].as_ref()?, now.cells[pair.new].as_ref()?);
+                (!is_empty(Some(was)) && !is_empty(Some(is))).then(|| (lookup_keys(was), lookup_keys(is)))
+            });
+            let differs = |(was, is): (Vec<String>, Vec<String>)| !was.iter().any(|key| is.contains(key));
+            let mut seen = 0;
+            both.all(|pair| {
+                seen += 1;
+                differs(pair)
+            }) && seen >= 2
+        };
+        self.changed = self.old_table.columns.iter().filter(|column| other(column)).map(|c| c.path.clone()).collect();
+    }
+
     /// Rows that show what they showed before; contradictions count.
     pub(crate) fn fresh(&self) -> impl Iterator<Item = &Pair> {
         self.pairs.iter().filter(|pair| pair.fresh)
@@ -216,10 +210,10 @@ impl Level {
 
 /// Carries what is known of rows to the rows around them and from there to those beside them. `parents` names the level
 /// around each level.
-pub(crate) fn link(levels: &mut [Level], parents: &[Option<usize>]) {
+pub(crate) fn link(levels: &mut [Level], parents: &[Option<usize>], thresholds: Thresholds) {
     for inner in (1..levels.len()).rev() {
         let Some(around) = parents[inner] else { continue };
-        let beside = beside(&levels[inner]);
+        let beside = beside(&levels[inner], thresholds);
         levels[inner].pairs.extend(beside);
         for pair in outward(&levels[inner]) {
             let known = levels[around].pairs.iter().any(|other| other.new == pair.new);
@@ -236,7 +230,7 @@ pub(crate) fn link(levels: &mut [Level], parents: &[Option<usize>]) {
 }
 
 /// Beside rows that are the same, one rare value is enough to know another row.
-fn beside(level: &Level) -> Vec<Pair> {
+fn beside(level: &Level, thresholds: Thresholds) -> Vec<Pair> {
     let mut done: Vec<(usize, usize)> = Vec::new();
     let mut found = Vec::new();
     for pair in &level.pairs {
@@ -253,7 +247,7 @@ fn beside(level: &Level) -> Vec<Pair> {
         if olds.is_empty() || news.is_empty() {
             continue;
         }
-        let joined = join_within((&level.old_table, &olds), (&level.new_table, &news));
+        let joined = join_within((&level.old_table, &olds), (&level.new_table, &news), thresholds);
         found.extend(joined.into_iter().map(|(old, new)| Pair { old, new, fresh: pair.fresh }));
     }
     found
@@ -298,46 +292,4 @@ fn in_order(around: &Level, level: &Level) -> Vec<Pair> {
         }
     }
     pairs
-}
-
-/// Share of the fields that the rows have, under the same name.
-fn coverage(table: &Table, fields: &[FieldPath]) -> f64 {
-    if fields.is_empty() || table.rows() == 0 {
-        return 0.0;
-    }
-    let has = |field: &FieldPath| {
-        let same = table.get(field).is_some();
-        let below = table.columns.iter().any(|column| column.path.steps.starts_with(&field.steps));
-        if same || below {
-            return 1.0;
-        }
-        // What stands in a wrapper of the row is as good as in the row.
-        let one_object = |key: Option<&Step>| {
-            let inside =
-                table.columns.iter().filter(|column| column.path.steps.len() > 1 && column.path.steps.first() == key);
-            let single = |column: &Column| !column.cells.iter().flatten().any(Value::is_array);
-            inside.clone().any(|column| single(column) && column.cells.iter().any(Option::is_some))
-        };
-        let wrapped = |column: &Column| {
-            !column.path.root
-                && column.path.keys().len() == field.keys().len() + 1
-                && column.path.steps.len() == column.path.keys().len()
-                && places_alike(field, &column.path) == Likeness::Exact
-                && one_object(column.path.steps.first())
-        };
-        if table.columns.iter().any(wrapped) {
-            return 0.95;
-        }
-        // Deeper in the row counts less; what stands in a list below is of other rows.
-        let depth = field.steps.len();
-        let named = table.columns.iter().filter(|column| {
-            let plain = column.path.literal().is_none() && !column.path.is_positional();
-            plain && likeness(column.path.last_key(), field.last_key()) == Likeness::Same
-        });
-        let single: Vec<_> = named.filter(|column| !column.cells.iter().flatten().any(Value::is_array)).collect();
-        // The same name again and again is that of rows below.
-        let single = if single.len() > 2 { Vec::new() } else { single };
-        single.into_iter().map(|column| if column.path.steps.len() <= depth { 0.8 } else { 0.7 }).fold(0.0, f64::max)
-    };
-    fields.iter().map(has).sum::<f64>() / fields.len() as f64
 }

@@ -29,6 +29,13 @@ pub(crate) fn settle(mut choices: Vec<Choice>, request: &Request<'_>, table: &Ta
     if choices.iter().any(|choice| choice.path.literal().is_some_and(|(_, literal)| literal == &Literal::Flag(true))) {
         choices.retain(|choice| !choice.path.steps.contains(&Step::At(-1)));
     }
+    let marked = |choice: &Choice| match choice.path.literal() {
+        Some((_, Literal::Text(text))) => WORDS_OF_THE_MAIN_ONE.contains(&text.to_lowercase().as_str()),
+        _ => false,
+    };
+    if request.ingredients.names && choices.iter().any(marked) {
+        choices.retain(|choice| marked(choice) || is_field(&choice.path));
+    }
     // The item that bears the very name is meant, not the one that stands at a place.
     let bears_name = |choice: &Choice| match choice.path.literal() {
         Some((_, Literal::Text(text))) => request.names.iter().any(|name| likeness(name, text) == Likeness::Same),
@@ -44,7 +51,8 @@ pub(crate) fn settle(mut choices: Vec<Choice>, request: &Request<'_>, table: &Ta
     if let Some(old) = request.old_path
         && let Some(kept) = choices.iter().position(|choice| {
             let fitted = matches!(choice.conversion, Conversion::FirstOfLength(_));
-            &choice.path == old && !(fitted && any_plain)
+            let moved = request.home.is_some_and(|home| choice.path == home.joined(old));
+            (&choice.path == old || moved) && !(fitted && any_plain)
         })
     {
         return Pick::One(choices.swap_remove(kept));
@@ -72,9 +80,15 @@ pub(crate) fn settle(mut choices: Vec<Choice>, request: &Request<'_>, table: &Ta
         let found = tokens(choice.path.last_key());
         request.names.iter().filter(|name| tokens(name).iter().any(|token| found.contains(token))).count()
     };
+    // Of two that bear a name, one that of the field itself and the other only a word for it or for the output.
+    let very = |choice: &Choice| {
+        let old = request.old_path.map(FieldPath::last_key).filter(|_| request.ingredients.names);
+        old.is_some_and(|old| old == choice.path.last_key()) && is_field(&choice.path)
+    };
     choices.sort_by_key(|choice| {
         (
             choice.path.literal().is_none(),
+            !very(choice),
             is_for_people(choice.path.last_key()),
             std::cmp::Reverse((rank(choice, request), shared(choice))),
         )
@@ -96,7 +110,9 @@ pub(crate) fn settle(mut choices: Vec<Choice>, request: &Request<'_>, table: &Ta
         let qualified = best_rank >= Likeness::Same && beside && is_qualified(name, &best_name);
         let same_reference =
             shared(&best) > shared(choice) && choice.path.literal().is_none() && same_identifiers(&best, choice, table);
-        same_field || !(presentation || by_chance || far_less_named || qualified || same_reference)
+        let other_word =
+            very(&best) && is_field(&choice.path) && !tokens(name).iter().any(|word| tokens(&best_name).contains(word));
+        same_field || !(presentation || by_chance || far_less_named || qualified || same_reference || other_word)
     });
     // What takes many steps to be read like the best one shows it in another way, for other readers.
     let simple = best.conversion.cost() + FAR_FETCHED;
@@ -132,6 +148,9 @@ fn one_of_each_place(choices: &mut Vec<Choice>, request: &Request<'_>, table: &T
     let all = choices.clone();
     choices.retain(|choice| !weaker(choice, &all));
 }
+
+/// What sources call the one of several items that counts.
+const WORDS_OF_THE_MAIN_ONE: [&str; 5] = ["primary", "main", "default", "alternate", "canonical"];
 
 fn is_field(path: &FieldPath) -> bool {
     !path.is_positional() && path.literal().is_none()

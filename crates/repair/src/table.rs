@@ -173,6 +173,9 @@ impl Table {
         for array in arrays {
             let path = FieldPath { root: false, steps: array };
             let keys = path.keys().into_iter().map(str::to_owned).collect::<Vec<_>>();
+            if rows.iter().any(|row| is_of_several(row, &keys)) {
+                continue;
+            }
             let instances: Vec<&[Value]> = rows.iter().map(|row| items_at(row, &keys)).collect();
             if instances.iter().any(|items| items.len() > 1 && items.iter().all(Value::is_object)) {
                 self.lists.push((path.clone(), instances.iter().map(|items| items.to_vec()).collect()));
@@ -264,7 +267,8 @@ impl Table {
                 prefix.push(Step::Where(key.clone(), literal.clone()));
                 for (row, items) in instances.iter().enumerate() {
                     if let Some(item) = items.iter().find(matches) {
-                        self.note(row, item, &mut prefix.clone(), false, 0);
+                        // What is asked for is no news.
+                        self.note(row, &without(item, &key), &mut prefix.clone(), false, 0);
                     }
                 }
             }
@@ -276,7 +280,7 @@ fn is_single(value: &Value) -> bool {
     !value.is_object() && !value.is_array()
 }
 
-/// Arrays of objects, or of values, that stand in no other array.
+/// Arrays of objects, or of values, that stand in no other array of several.
 pub(crate) fn find_arrays(value: &Value, steps: &mut Vec<Step>, arrays: &mut Vec<Vec<Step>>, depth: usize) {
     match value {
         Value::Object(fields) if depth < 8 => {
@@ -286,27 +290,59 @@ pub(crate) fn find_arrays(value: &Value, steps: &mut Vec<Step>, arrays: &mut Vec
                 steps.pop();
             }
         }
-        Value::Array(_) if arrays.len() < 60 && !arrays.contains(steps) => arrays.push(steps.clone()),
+        Value::Array(items) => {
+            if arrays.len() < 60 && !arrays.contains(steps) {
+                arrays.push(steps.clone());
+            }
+            // What stands in the only item stands in the list.
+            if let [only @ Value::Object(_)] = items.as_slice() {
+                find_arrays(only, steps, arrays, depth + 1);
+            }
+        }
         _ => {}
     }
+}
+
+/// Whether a list of several is on the way: what is chosen behind it is chosen in each of them.
+fn is_of_several(row: &Value, keys: &[String]) -> bool {
+    let mut value = row;
+    for key in keys {
+        let inner = match value {
+            Value::Array(items) if items.len() > 1 => return true,
+            Value::Array(items) => items.first().and_then(|item| item.get(key)),
+            value => value.get(key),
+        };
+        let Some(inner) = inner else { return false };
+        value = inner;
+    }
+    false
 }
 
 pub(crate) fn items_at<'a>(row: &'a Value, keys: &[String]) -> &'a [Value] {
     let mut value = row;
     for key in keys {
-        match value.get(key) {
+        let inner = match value {
+            Value::Array(items) if items.len() == 1 => items[0].get(key),
+            value => value.get(key),
+        };
+        match inner {
             Some(inner) => value = inner,
             None => return &[],
         }
     }
-    value.as_array().map_or(&[], |items| &items[..items.len().min(500)])
+    match value {
+        Value::Array(items) => &items[..items.len().min(500)],
+        // Converters from XML write a list of one as the one.
+        Value::Object(fields) if !fields.is_empty() => std::slice::from_ref(value),
+        _ => &[],
+    }
 }
 
 pub(crate) fn named_fields(item: &Value, key: &mut Vec<String>, found: &mut impl FnMut(&[String], Literal)) {
     let Value::Object(fields) = item else { return };
     for (name, value) in fields.iter().take(40) {
         key.push(name.clone());
-        if let Some(literal) = Literal::of(value) {
+        if let Some(literal) = Literal::under(name, value) {
             found(key, literal);
         } else if value.is_object() && key.len() < 2 {
             named_fields(value, key, found);
@@ -315,10 +351,24 @@ pub(crate) fn named_fields(item: &Value, key: &mut Vec<String>, found: &mut impl
     }
 }
 
+/// The item without the field of that name.
+fn without(item: &Value, key: &[String]) -> Value {
+    let mut rest = item.clone();
+    let Some((last, around)) = key.split_last() else { return rest };
+    let mut at = Some(&mut rest);
+    for name in around {
+        at = at.and_then(|value| value.get_mut(name));
+    }
+    if let Some(Value::Object(fields)) = at {
+        fields.remove(last);
+    }
+    rest
+}
+
 pub(crate) fn literal_at(item: &Value, key: &[String]) -> Option<Literal> {
     let mut value = item;
     for name in key {
         value = value.get(name)?;
     }
-    Literal::of(value)
+    Literal::under(key.last()?, value)
 }

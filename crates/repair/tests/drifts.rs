@@ -31,9 +31,11 @@ struct Tally {
     trials: usize,
     healed: usize,
     held: BTreeMap<String, Vec<u64>>,
+    /// Wrong mappings that were activated, with all it takes to understand them.
+    harm: Vec<String>,
 }
 
-/// Runs trials; panics on harm, with the seed.
+/// Runs trials.
 fn run(drifts: usize, overlap: usize, trials: u64, first: u64) -> Tally {
     let mut tally = Tally::default();
     for seed in first..first + trials {
@@ -56,18 +58,20 @@ fn run(drifts: usize, overlap: usize, trials: u64, first: u64) -> Tally {
             let got = expression.evaluate(input, &Bindings::new(), Moment::new(0, 0), &Limits::default());
             let same = got.as_ref().is_ok_and(|got| got.as_ref().is_some_and(|got| equal(got, expected)));
             if !same && result.verdict == Verdict::Activate {
-                panic!(
+                tally.harm.push(format!(
                     "seed {seed}, {drifts} drifts, overlap {overlap}: harm by {:?}\nold {}\nnew {active}\ninput {input}\n\
                      expected {expected}\ngot {got:?}\n{:#?}",
                     trial.drifts,
-                    trial.case.mapping.unwrap_or_default(),
+                    trial.case.mapping.as_deref().unwrap_or_default(),
                     result.evidence.fields
-                );
+                ));
+                right = false;
+                break;
             }
             right &= same;
         }
         tally.healed += usize::from(right);
-        if !right {
+        if !right && result.verdict == Verdict::Unchanged {
             tally.held.entry(format!("{} / unnoticed", trial.drifts.join("+"))).or_default().push(seed);
         }
     }
@@ -75,12 +79,13 @@ fn run(drifts: usize, overlap: usize, trials: u64, first: u64) -> Tally {
 }
 
 fn print(title: &str, first: u64, tally: &Tally) {
-    println!("{title}: {} of {} healed, none wrong, seeds from {first}", tally.healed, tally.trials);
+    println!("{title}: {} of {} healed, {} wrong, seeds from {first}", tally.healed, tally.trials, tally.harm.len());
     let mut held: Vec<_> = tally.held.iter().collect();
     held.sort_by_key(|(_, seeds)| std::cmp::Reverse(seeds.len()));
     for (what, seeds) in held.iter().take(12) {
         println!("  {:4} {what} (seed {})", seeds.len(), seeds[0]);
     }
+    assert!(tally.harm.is_empty(), "{}", tally.harm.join("\n\n"));
 }
 
 #[test]
@@ -105,5 +110,19 @@ fn drifts_without_known_entities_are_never_healed_wrongly() {
     for (drifts, overlap) in [(1, 0), (2, 0), (3, 1), (3, 3)] {
         let tally = run(drifts, overlap, trials / 3, first + drifts as u64 * 100_000);
         print(&format!("{drifts} drifts, overlap {overlap}"), first, &tally);
+    }
+}
+
+/// Trials that ended with a wrong mapping in use once: (drifts, known entities, seed), and what was wrong.
+const WRONG_ONCE: [(usize, usize, u64); 1] = [
+    // A field took the place of `$exists(town) ? town : null`, and nothing was left out instead of null.
+    (3, 3, 2_900_278),
+];
+
+#[test]
+fn what_was_wrong_once_is_not_wrong_again() {
+    for (drifts, overlap, seed) in WRONG_ONCE {
+        let tally = run(drifts, overlap, 1, seed);
+        print(&format!("{drifts} drifts, overlap {overlap}"), seed, &tally);
     }
 }

@@ -21,6 +21,7 @@ use crate::events::{ChunkApplied, FeedInterrupted, LagSeen, RecordSkipped, ViewC
 use crate::extent::{Extents, Probe};
 use crate::freshness::Freshness;
 use crate::read::Origin;
+use crate::shelf::Shelf;
 use crate::store::Store;
 use crate::waiters::Waiters;
 use crate::write::{Chunk, Positions};
@@ -36,7 +37,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 const TRY_AGAIN: Duration = Duration::from_secs(1);
 
 pub(crate) struct Feed {
-    pub(crate) store: Arc<Store>,
+    pub(crate) shelf: Shelf,
     pub(crate) freshness: Arc<Freshness>,
     pub(crate) waiters: Arc<Waiters>,
     pub(crate) codec: Arc<Codec>,
@@ -93,22 +94,23 @@ impl Feed {
         }
         // What is not durable yet becomes so; without it the next start reads a second of records again.
         let last = Chunk { durable: true, ..self.chunk() };
-        if let Err(error) = self.blocking(move |store| store.apply(&last)).await {
+        if let Err(error) = self.shelf.ask(move |store| store.apply(&last)).await {
             emit(FeedInterrupted { reason: &error.to_string() });
         }
-        self.store.close();
+        self.shelf.close();
     }
 
     async fn recover(&self, interrupted: Interruption) -> Result<(), RunViewError> {
-        self.blocking(move |store| match interrupted.recovery {
-            Recovery::Nothing => Ok(()),
-            Recovery::Rebuild => store.rebuild(&interrupted.reason),
-            Recovery::Reopen => {
-                store.close();
-                store.reopen()
-            }
-        })
-        .await
+        self.shelf
+            .ask(move |store| match interrupted.recovery {
+                Recovery::Nothing => Ok(()),
+                Recovery::Rebuild => store.rebuild(&interrupted.reason),
+                Recovery::Reopen => {
+                    store.close();
+                    store.reopen()
+                }
+            })
+            .await
     }
 
     /// Ends only with an interruption, or by being dropped.
@@ -130,18 +132,19 @@ impl Feed {
 
     /// Where reading goes on: in the view's positions if they are of these topics, else at the beginning.
     async fn start_positions(&self, extents: &Extents) -> Result<Positions, Interruption> {
-        let origin = self.blocking(Store::origin).await?;
+        let origin = self.shelf.ask(Store::origin).await?;
         let source = format!("{} {} {}", extents.cluster, self.state_topic, self.log_topic);
         if let Some(reason) = self.why_not(&origin, &source, extents) {
-            self.blocking(move |store| {
-                store.rebuild(&reason)?;
-                store.set_source(&source)
-            })
-            .await?;
+            self.shelf
+                .ask(move |store| {
+                    store.rebuild(&reason)?;
+                    store.set_source(&source)
+                })
+                .await?;
             return Ok(Positions::new());
         }
         if origin.source.is_none() {
-            self.blocking(move |store| store.set_source(&source)).await?;
+            self.shelf.ask(move |store| store.set_source(&source)).await?;
         }
         Ok(origin.positions)
     }
@@ -168,13 +171,6 @@ impl Feed {
         let fed_at = now_millis();
         let forget_before = fed_at.saturating_sub(millis(self.config.event_retention));
         Chunk { fed_at, forget_before, ..Chunk::default() }
-    }
-
-    async fn blocking<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Store) -> Result<T, RunViewError> + Send + 'static,
-    ) -> Result<T, RunViewError> {
-        crate::view::blocking(&self.store, work).await
     }
 }
 
@@ -282,7 +278,8 @@ impl Following<'_> {
         let records = chunk.records;
         let chunk = self
             .feed
-            .blocking(move |store| {
+            .shelf
+            .ask(move |store| {
                 store.apply(&chunk)?;
                 Ok(chunk)
             })

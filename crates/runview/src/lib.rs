@@ -13,6 +13,7 @@ mod feed;
 mod filter;
 mod freshness;
 mod read;
+mod shelf;
 mod store;
 mod tables;
 #[cfg(test)]

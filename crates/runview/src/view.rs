@@ -17,12 +17,13 @@ use crate::feed::Feed;
 use crate::filter::RunFilter;
 use crate::freshness::{AsOf, Freshness, Health};
 use crate::read::{EventPage, RunDetail, RunPage};
+use crate::shelf::Shelf;
 use crate::store::Store;
 use crate::waiters::Waiters;
 
 /// The view of runs of this process.
 pub struct RunView {
-    store: Arc<Store>,
+    shelf: Shelf,
     freshness: Arc<Freshness>,
     waiters: Arc<Waiters>,
     scan_limit: usize,
@@ -42,20 +43,16 @@ impl RunView {
         codec: Arc<Codec>,
         stop: CancellationToken,
     ) -> Result<Arc<Self>, RunViewError> {
-        let to_open = config.clone();
-        let opened = tokio::task::spawn_blocking(move || Store::open(&to_open)).await;
-        let store = opened.unwrap_or_else(|error| {
-            Err(RunViewError::Directory { path: config.directory.clone(), reason: error.to_string() })
-        })?;
+        let shelf = Shelf::open(&config).await?;
         let view = Arc::new(Self {
-            store: Arc::new(store),
+            shelf,
             freshness: Arc::default(),
             waiters: Arc::default(),
             scan_limit: config.scan_limit,
             feeding: TaskTracker::new(),
         });
         let feed = Feed {
-            store: view.store.clone(),
+            shelf: view.shelf.clone(),
             freshness: view.freshness.clone(),
             waiters: view.waiters.clone(),
             codec,
@@ -88,14 +85,14 @@ impl RunView {
         let cursor = cursor.map(RunCursor::parse).transpose()?;
         let (workspace, filter, scan_limit) = (workspace.clone(), filter.clone(), self.scan_limit);
         let page =
-            self.blocking(move |store| store.list(&workspace, &filter, cursor.as_ref(), limit, scan_limit)).await?;
+            self.shelf.ask(move |store| store.list(&workspace, &filter, cursor.as_ref(), limit, scan_limit)).await?;
         Ok(RunPage { runs: page.entries, next: page.next, as_of: self.freshness.as_of(page.newest) })
     }
 
     /// A run with its steps; `None` when the view does not hold it or it is of another workspace.
     pub async fn run(&self, workspace: &WorkspaceName, run: &RunId) -> Result<Option<RunDetail>, RunViewError> {
         let (workspace, run) = (workspace.clone(), run.clone());
-        let found = self.blocking(move |store| store.detail(&workspace, &run)).await?;
+        let found = self.shelf.ask(move |store| store.detail(&workspace, &run)).await?;
         Ok(found.map(|found| RunDetail {
             run: found.run,
             steps: found.steps,
@@ -107,7 +104,7 @@ impl RunView {
     pub async fn events(&self, run: &RunId, cursor: Option<&str>, limit: usize) -> Result<EventPage, RunViewError> {
         let cursor = cursor.map(EventCursor::parse).transpose()?;
         let run = run.clone();
-        let page = self.blocking(move |store| store.events(&run, cursor, limit)).await?;
+        let page = self.shelf.ask(move |store| store.events(&run, cursor, limit)).await?;
         Ok(EventPage { events: page.entries, next: page.next, as_of: self.freshness.as_of(page.newest) })
     }
 
@@ -127,7 +124,7 @@ impl RunView {
 
     /// How current an answer would be now.
     pub async fn as_of(&self) -> Result<AsOf, RunViewError> {
-        let newest = self.blocking(Store::newest).await?;
+        let newest = self.shelf.ask(Store::newest).await?;
         Ok(self.freshness.as_of(newest))
     }
 
@@ -141,7 +138,7 @@ impl RunView {
         let mut changes = self.waiters.subscribe(run);
         loop {
             let looked_up = run.clone();
-            let found = self.blocking(move |store| store.run(&looked_up)).await?;
+            let found = self.shelf.ask(move |store| store.run(&looked_up)).await?;
             if found.as_ref().is_some_and(is_enough) {
                 return Ok(found);
             }
@@ -150,22 +147,4 @@ impl RunView {
             }
         }
     }
-
-    async fn blocking<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Store) -> Result<T, RunViewError> + Send + 'static,
-    ) -> Result<T, RunViewError> {
-        blocking(&self.store, work).await
-    }
-}
-
-/// Runs work on the file where blocking is allowed.
-pub(crate) async fn blocking<T: Send + 'static>(
-    store: &Arc<Store>,
-    work: impl FnOnce(&Store) -> Result<T, RunViewError> + Send + 'static,
-) -> Result<T, RunViewError> {
-    let worker = store.clone();
-    tokio::task::spawn_blocking(move || work(&worker)).await.unwrap_or_else(|error| {
-        Err(RunViewError::Storage { path: store.path().to_owned(), reason: error.to_string(), damaged: true })
-    })
 }

@@ -46,7 +46,7 @@ impl Document {
         &self.text
     }
 
-    fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         // A part of what was checked to be UTF-8, cut between values.
         std::str::from_utf8(&self.text).unwrap_or_default()
     }
@@ -62,10 +62,15 @@ impl Document {
             let Some(found) = fields.wanted else {
                 return Place::Missing(format!("{way} has no field `{field}`, it has {}", fields.names()));
             };
-            place = Self { text: self.text.slice_ref(found.get().as_bytes()) };
+            place = self.part(found);
             way = format!("{way}.{field}");
         }
         Place::Found(place)
+    }
+
+    /// A value within this one.
+    pub(crate) fn part(&self, value: &RawValue) -> Self {
+        Self { text: self.text.slice_ref(value.get().as_bytes()) }
     }
 
     /// The elements, byte for byte; `None` when this is not an array.

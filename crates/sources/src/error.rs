@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use prunella_model::Code;
 
+use crate::moved::Moved;
 use crate::redact::Redactor;
 
 /// Why a page could not be had. The message names the request, with secrets masked.
@@ -12,6 +13,7 @@ pub struct SourceError {
     message: String,
     again: Again,
     effort: Effort,
+    moved: Option<Box<Moved>>,
 }
 
 /// Whether the same page may be had later.
@@ -61,7 +63,12 @@ impl SourceError {
     }
 
     fn new(code: Code, message: String, again: Again) -> Self {
-        Self { code, message, again, effort: Effort::default() }
+        Self { code, message, again, effort: Effort::default(), moved: None }
+    }
+
+    /// The items of the answer have moved.
+    pub(crate) fn moved_items(message: impl Into<String>, moved: Moved) -> Self {
+        Self { moved: Some(Box::new(moved)), ..Self::permanent(Code::SourceMoved, message) }
     }
 
     #[must_use]
@@ -122,6 +129,11 @@ impl SourceError {
             Class::Transient { retry_after } => retry_after,
             Class::Permanent => None,
         }
+    }
+
+    /// Where the items may be, if they have moved.
+    pub fn moved(&self) -> Option<&Moved> {
+        self.moved.as_deref()
     }
 
     /// What was spent before giving up.

@@ -7,6 +7,7 @@ use prunella_model::workflow::ItemsPath;
 
 use crate::document::{Document, Place};
 use crate::error::SourceError;
+use crate::moved::Moved;
 
 /// The items of an answer in UTF-8: the elements of the array at `path`, each byte for byte as it stands
 /// there; without a path the whole answer is the one item. Items are slices of `answer` and keep it alive.
@@ -18,15 +19,22 @@ pub fn split_items(answer: &Bytes, path: Option<&ItemsPath>) -> Result<Vec<Bytes
     items_of(&document, path)
 }
 
-/// As [`split_items`]. A path that leads nowhere is structural: the source has changed, or the workflow is wrong.
+/// As [`split_items`]. A path that leads nowhere is structural: the source has changed, or the workflow is wrong. With
+/// other lists in the answer, the items have moved there.
 pub(crate) fn items_of(document: &Document, path: Option<&ItemsPath>) -> Result<Vec<Bytes>, SourceError> {
     let Some(path) = path else { return Ok(vec![document.bytes().clone()]) };
-    let moved =
-        |reason: String| SourceError::permanent(Code::SourceItems, format!("no array of items at `{path}`: {reason}"));
-    match document.at(path) {
-        Place::Missing(instead) => Err(moved(instead)),
-        Place::Found(found) => found.elements().ok_or_else(|| moved(format!("found {}", found.kind()))),
-    }
+    let reason = match document.at(path) {
+        Place::Missing(instead) => instead,
+        Place::Found(found) => match found.elements() {
+            Some(elements) => return Ok(elements),
+            None => format!("found {}", found.kind()),
+        },
+    };
+    let message = format!("no array of items at `{path}`: {reason}");
+    Err(match Moved::of(document, path) {
+        Some(moved) => SourceError::moved_items(format!("{message}; {}", moved.in_words()), moved),
+        None => SourceError::permanent(Code::SourceItems, message),
+    })
 }
 
 #[cfg(test)]
@@ -118,7 +126,10 @@ mod tests {
                     let decoded: Vec<Value> = items.iter().map(|item| serde_json::from_slice(item).expect("JSON")).collect();
                     prop_assert_eq!(&decoded, expected);
                 }
-                _ => prop_assert_eq!(items.expect_err("no array is there").code(), Code::SourceItems),
+                _ => {
+                    let code = items.expect_err("no array is there").code();
+                    prop_assert!(matches!(code, Code::SourceItems | Code::SourceMoved), "{code}");
+                }
             }
         }
 

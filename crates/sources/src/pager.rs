@@ -12,6 +12,7 @@ use crate::cursor::{Cursor, Fingerprint, Position};
 use crate::document::{Document, Place};
 use crate::error::SourceError;
 use crate::link;
+use crate::moved::next_page;
 use crate::request::HttpRequest;
 
 /// How the next page is found, and how many there may be.
@@ -150,15 +151,34 @@ impl Pager {
                 let at = if let Position::Offset(at) = cursor.at { at } else { 0 };
                 Some(Position::Offset(at.saturating_add(items)))
             }
-            Way::Cursor(way) => self.text_at(document, &way.path)?.map(Position::Cursor),
+            Way::Cursor(way) => self.next_at(document, &way.path, cursor, items)?.map(Position::Cursor),
             Way::Link(way) => {
                 let target = match &way.path {
-                    Some(path) => self.text_at(document, path)?,
+                    Some(path) => self.next_at(document, path, cursor, items)?,
                     None => header_link(page.headers),
                 };
                 target.map(|target| next_address(request, page.url, &target)).transpose()?
             }
         })
+    }
+
+    /// As [`Pager::text_at`]; a page of items whose next one stands elsewhere is no last page.
+    fn next_at(
+        &self,
+        document: &Document,
+        path: &ItemsPath,
+        cursor: &Cursor,
+        items: u64,
+    ) -> Result<Option<String>, SourceError> {
+        let next = self.text_at(document, path)?;
+        let moved = (next.is_none() && items > 0).then(|| next_page(document, path, cursor.pages == 0)).flatten();
+        match moved {
+            None => Ok(next),
+            Some(instead) => {
+                let message = format!("there is no cursor or address of the next page at `{path}`, and {instead}");
+                Err(SourceError::permanent(Code::SourceMoved, message))
+            }
+        }
     }
 
     /// The text or number at `path`; `None` when it is absent, null or empty: the end of the pages.

@@ -7,7 +7,7 @@ compile_error!("the feature `chaos` is for the fault suite; an optimised build m
 
 /// A place between two effects, where an end of the process leaves one without the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Point {
+pub enum Point {
     /// The outcome of a record is known; nothing of it is written.
     Decided,
     /// At least once: an outcome is written, its offset is not.
@@ -29,10 +29,18 @@ pub(crate) enum Point {
     Draining,
     /// Work in flight is done and committed; the group is not left.
     Leaving,
+    /// Healing: a mapping was found; whether it is right is not known yet.
+    CandidateMade,
+    /// Healing: an attempt is over; nobody knows of it yet.
+    Proven,
+    /// Healing: another version is used; nothing was driven with it.
+    Published,
+    /// Healing: some of what waited is driven, and the rest waits.
+    Driven,
 }
 
 impl Point {
-    pub(crate) fn as_str(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Decided => "decided",
             Self::Delivered => "delivered",
@@ -47,6 +55,10 @@ impl Point {
             Self::Revoked => "revoked",
             Self::Draining => "draining",
             Self::Leaving => "leaving",
+            Self::CandidateMade => "candidate-made",
+            Self::Proven => "proven",
+            Self::Published => "published",
+            Self::Driven => "driven",
         }
     }
 }
@@ -80,7 +92,7 @@ mod absent {
     use super::{Point, Sabotage};
 
     #[inline(always)]
-    pub(crate) const fn at(_stage: &str, _point: Point) {}
+    pub const fn at(_stage: &str, _point: Point) {}
 
     #[inline(always)]
     pub(crate) const fn sabotaged(_what: Sabotage) -> bool {
@@ -99,10 +111,14 @@ mod absent {
 }
 
 #[cfg(not(feature = "chaos"))]
-pub(crate) use absent::{at, clock_offset, nobody, sabotaged};
+pub use absent::at;
+#[cfg(not(feature = "chaos"))]
+pub(crate) use absent::{clock_offset, nobody, sabotaged};
 
 #[cfg(feature = "chaos")]
 mod present;
 
 #[cfg(feature = "chaos")]
-pub(crate) use present::{at, clock_offset, nobody, sabotaged};
+pub use present::at;
+#[cfg(feature = "chaos")]
+pub(crate) use present::{clock_offset, nobody, sabotaged};

@@ -5,7 +5,7 @@
 //! calls the stage and routes outcomes; the member polls, tracks offsets and commits.
 
 mod assignment;
-mod chaos;
+pub mod chaos;
 mod dead_letter;
 mod error;
 mod events;
@@ -30,6 +30,7 @@ mod supervise;
 mod tail;
 mod transaction;
 mod transactor;
+mod workbench;
 
 pub use dead_letter::DeadLetter;
 pub use error::StreamError;
@@ -47,3 +48,4 @@ pub use sole_writer::SoleWriter;
 pub use stage::{Outcome, Stage, StageError};
 pub use supervise::supervise;
 pub use tail::{Tail, TailFrom, Tailed, TailedRecord};
+pub use workbench::Workbench;

@@ -81,6 +81,7 @@ metrics! {
 
     SOURCE_REQUESTS: IntCounterVec = counters("prunella_source_requests_total", "Pages asked of sources, by outcome.", &["workspace", "workflow", "outcome"]);
     SOURCE_SECONDS: HistogramVec = seconds("prunella_source_page_seconds", "Time for one page of a source, retries included.", &["workspace", "workflow"]);
+    SOURCES_MOVED: IntCounterVec = counters("prunella_source_moved_total", "Times the items of an answer were not where they were.", &["workspace", "workflow"]);
     ITEMS_EXTRACTED: IntCounterVec = counters("prunella_items_extracted_total", "Items extracted.", &["workspace", "workflow"]);
     ITEMS_VALID: IntCounterVec = counters("prunella_items_valid_total", "Items that were valid.", &["workspace", "workflow"]);
     ITEMS_INVALID: IntCounterVec = counters("prunella_items_invalid_total", "Items that could not be mapped or were not valid.", &["workspace", "workflow", "code"]);
@@ -90,10 +91,13 @@ metrics! {
     HEAL_ATTEMPTS: IntCounterVec = counters("prunella_heal_attempts_total", "Attempts to heal a mapping by verdict.", &["verdict"]);
     MAPPINGS_ACTIVATED: IntCounterVec = counters("prunella_mappings_activated_total", "Versions of mappings that came into use.", &["workspace", "workflow"]);
     MAPPINGS_ROLLED_BACK: IntCounterVec = counters("prunella_mappings_rolled_back_total", "Versions of mappings that were rolled back without being asked.", &["workspace", "workflow"]);
+    SILENT_DRIFTS: IntCounterVec = counters("prunella_silent_drifts_total", "Times the outputs of a mapping were valid and did not look as they used to.", &["workspace", "workflow"]);
+    SILENT_DRIFT: IntGaugeVec = gauges("prunella_silent_drift", "1 while the outputs of a mapping are valid and do not look as they used to.", &["workspace", "workflow", "step"]);
     PAUSED_STEPS: IntGaugeVec = gauges("prunella_guard_paused_steps", "1 while a step is paused because too many of its items go to the dead letters.", &["workspace", "workflow", "step"]);
     STREAM_HELD: IntGaugeVec = gauges("prunella_stream_held_partitions", "Partitions that a stream holds at a record it cannot take.", &["workspace", "stream"]);
     STREAMS_UNUSABLE: IntCounterVec = counters("prunella_stream_unusable_total", "Times the live version of a stream could not be run.", &["workspace", "stream", "code"]);
     MAPPING_CACHE: IntCounterVec = counters("prunella_mapping_cache_total", "Look-ups of compiled mappings.", &["result"]);
+    MAPPING_VIEW: IntCounterVec = counters("prunella_mapping_view_total", "Look-ups of healed mappings for a batch: hit, a healed version is used; miss, the author's text is.", &["result"]);
     GATEWAY_REQUESTS: IntCounterVec = counters("prunella_gateway_requests_total", "Requests to the HTTP API.", &["method", "route", "status"]);
     GATEWAY_SECONDS: HistogramVec = seconds("prunella_gateway_request_seconds", "Time from a request to the head of its answer, waiting for runs included.", &["method", "route"]);
     RUNVIEW_RECORDS: IntCounter = counter("prunella_runview_records_total", "Records taken into the view of runs.");
@@ -105,6 +109,9 @@ metrics! {
     LLM_COST: IntCounterVec = counters("prunella_llm_cost_micros_total", "Known cost of language models, in millionths of the currency.", &["provider", "currency"]);
     LLM_UNPRICED: IntCounterVec = counters("prunella_llm_unknown_cost_total", "Consultations of language models whose cost is not known.", &["provider"]);
     LLM_SECONDS: HistogramVec = seconds("prunella_llm_call_seconds", "Time of consultations that asked a model, with tries and waits.", &["provider"]);
+    LLM_ANSWER_LOOKUPS: IntCounterVec = counters("prunella_llm_answer_lookups_total", "Look-ups of answers of language models before one is asked: in memory, then in Redis.", &["level", "result"]);
+    REDIS_LOOKUPS: IntCounterVec = counters("prunella_redis_lookups_total", "Look-ups in Redis: hit, miss, junk, failed, left-alone.", &["store", "result"]);
+    REDIS_FAILURES: IntCounter = counter("prunella_redis_failures_total", "Times Redis failed or was too slow, and was left alone for a while.");
     LLM_CIRCUIT_OPEN: IntGaugeVec = gauges("prunella_llm_circuit_open", "1 while a provider of language models is left alone.", &["provider"]);
     BAD_STATE: IntCounter = counter("prunella_unreadable_state_records_total", "Records of state topics that could not be read and were left alone.");
 }

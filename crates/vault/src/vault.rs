@@ -13,6 +13,8 @@ use crate::frame::{self, Found, Frame, IV_BYTES, MAGIC, PLAIN};
 use crate::key::{KeyId, MasterKey};
 use crate::secret::SecretRef;
 
+/// Begins what secrets are derived from: no frame of a value begins so.
+const DERIVED: &[u8] = b"prunella vault v1 derived";
 const KEY: &str = "MASTER_ENCRYPTION_KEY";
 const OLD_KEYS: &str = "MASTER_ENCRYPTION_KEYS_OLD";
 const ACCEPT_PLAIN: &str = "MASTER_ENCRYPTION_ACCEPT_PLAIN";
@@ -152,6 +154,16 @@ impl Vault {
         }
     }
 
+    /// A secret of its own for `purpose`, the same wherever the current key is; `None` without one.
+    pub fn derived(&self, purpose: &str) -> Option<[u8; 32]> {
+        let mut mac = hmac_of(self.current.as_ref()?);
+        for field in [DERIVED, purpose.as_bytes()] {
+            mac.update(&(field.len() as u64).to_be_bytes());
+            mac.update(field);
+        }
+        Some(mac.finalize().into_bytes().into())
+    }
+
     fn keys(&self) -> impl Iterator<Item = &MasterKey> {
         self.current.iter().chain(&self.old)
     }
@@ -198,6 +210,15 @@ fn unseal(key: &MasterKey, place: Place<'_>, frame: &Frame<'_>) -> Option<Zeroiz
     decryptor.decrypt_padded_vec_mut::<Pkcs7>(frame.ciphertext).ok().map(Zeroizing::new)
 }
 
+fn hmac_of(key: &MasterKey) -> Hmac<Sha256> {
+    // A key of 32 bytes is shorter than a block of SHA-256, so `new` takes it as `new_from_slice` would.
+    let mut block = hmac::digest::Key::<Hmac<Sha256>>::default();
+    block[..32].copy_from_slice(key.authenticate.as_slice());
+    let mac = <Hmac<Sha256> as Mac>::new(&block);
+    zeroize::Zeroize::zeroize(block.as_mut_slice());
+    mac
+}
+
 fn authenticate(
     key: &MasterKey,
     place: Place<'_>,
@@ -205,11 +226,7 @@ fn authenticate(
     iv: &[u8; IV_BYTES],
     ciphertext: &[u8],
 ) -> Hmac<Sha256> {
-    // A key of 32 bytes is shorter than a block of SHA-256, so `new` takes it as `new_from_slice` would.
-    let mut block = hmac::digest::Key::<Hmac<Sha256>>::default();
-    block[..32].copy_from_slice(key.authenticate.as_slice());
-    let mut mac = <Hmac<Sha256> as Mac>::new(&block);
-    zeroize::Zeroize::zeroize(block.as_mut_slice());
+    let mut mac = hmac_of(key);
     mac.update(header);
     mac.update(iv);
     for field in [place.store.as_bytes(), place.key] {

@@ -90,6 +90,7 @@ fn values() -> impl Strategy<Value = Value> {
         any::<i64>().prop_map(Value::from),
         any::<f64>().prop_map(Value::from),
         "[ -~\\n\u{7f}-\u{ff}]{0,12}".prop_map(Value::from),
+        "[0-9]{1,6}(ms|s|m|h|d|KiB|MiB|%)".prop_map(Value::from),
         Just(serde_json::json!({})),
         Just(serde_json::json!([])),
         Just(serde_json::json!({ "file": "x.json" })),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use prunella_sources::Moved;
 use prunella_telemetry::{Event, metrics};
 use prunella_wire::records::{ErrorInfo, StepRef};
 
@@ -38,6 +39,24 @@ impl Event for ExtractionFailed<'_> {
         tracing::warn!(
             workspace, workflow, run = %self.at.run, step = %self.at.step, outcome,
             code = %self.error.code, error = %self.error.message, "extraction stopped"
+        );
+    }
+}
+
+pub(crate) struct ItemsMoved<'a> {
+    pub(crate) at: &'a StepRef,
+    pub(crate) moved: &'a Moved,
+    pub(crate) error: &'a ErrorInfo,
+}
+
+impl Event for ItemsMoved<'_> {
+    fn emit(self) {
+        let (workspace, workflow) = (self.at.workspace.as_str(), self.at.workflow.as_str());
+        metrics::SOURCES_MOVED.with_label_values(&[workspace, workflow]).inc();
+        let lists: Vec<&str> = self.moved.lists.iter().map(|list| list.path.as_str()).collect();
+        tracing::warn!(
+            workspace, workflow, run = %self.at.run, step = %self.at.step, code = %self.error.code,
+            path = self.moved.path.as_str(), lists = lists.join(", "), "the items of an answer are not where they were"
         );
     }
 }

@@ -12,8 +12,9 @@ use prunella_wire::TraceContext;
 use prunella_wire::records::{ExtractRequest, Extraction, ExtractionEnded, StepRef};
 
 use crate::events::ExtractionResumed;
-use crate::job::{Job, Workshop};
-use crate::journal::{Entry, Journal, Over, key_of};
+use crate::job::Job;
+use crate::journal::{Entry, Journal, Live, Over, key_of};
+use crate::workshop::Workshop;
 
 pub(crate) struct ExtractionHome {
     site: HomeSite,
@@ -41,16 +42,16 @@ impl ExtractionHome {
     fn asked_again(&self, key: &str, at: &StepRef, now: i64) -> Result<Effects, StageError> {
         let mut entries = self.journal.lock();
         match entries.get_mut(key) {
-            None | Some(Entry::Live { running: true, .. } | Entry::Over(Over::Failed)) => Ok(Effects::none()),
-            Some(Entry::Live { extraction, running }) => {
-                *running = true;
-                let extraction = Extraction { retry_at: None, ..(**extraction).clone() };
+            None | Some(Entry::Live(Live { running: true, .. }) | Entry::Over(Over::Failed)) => Ok(Effects::none()),
+            Some(Entry::Live(live)) => {
+                live.running = true;
+                let extraction = Extraction { retry_at: None, ..(*live.extraction).clone() };
                 drop(entries);
                 self.resume(extraction);
                 Ok(Effects::none())
             }
             Some(Entry::Over(Over::Ended { batches, items })) => {
-                let ended = ExtractionEnded { at: at.clone(), batches: *batches, items: *items, ended_at: now };
+                let ended = ExtractionEnded { at: at.clone(), batches, items, ended_at: now };
                 Ok(Effects::of(vec![self.workshop.progress(&at.run, &ended)?]))
             }
         }
@@ -74,12 +75,11 @@ impl Home for ExtractionHome {
 
     async fn restored(&mut self, now: i64) -> Effects {
         let mut unfinished = Vec::new();
-        for entry in self.journal.lock().values_mut() {
-            let Entry::Live { extraction, running } = entry else { continue };
-            let waits = extraction.retry_at.is_some();
-            if !waits && extraction.deadline > now {
-                *running = true;
-                unfinished.push((**extraction).clone());
+        for live in self.journal.lock().live_mut() {
+            let waits = live.extraction.retry_at.is_some();
+            if !waits && live.extraction.deadline > now {
+                live.running = true;
+                unfinished.push((*live.extraction).clone());
             }
         }
         for extraction in unfinished {
@@ -125,8 +125,7 @@ impl Home for ExtractionHome {
 
     async fn on_timer(&mut self, now: i64) -> Effects {
         let topic: Arc<str> = self.workshop.platform.topics.state_extractions().into();
-        let tombstone =
-            |key: Arc<str>| OutRecord::tombstone(topic.clone(), key.to_string()).to_partition(self.site.partition);
+        let tombstone = |key: String| OutRecord::tombstone(topic.clone(), key).to_partition(self.site.partition);
         Effects::of(self.journal.take_forgotten(now).into_iter().map(tombstone).collect())
     }
 }

@@ -1,85 +1,27 @@
 //! One extraction at work: page after page, batches out, journal written, until the source has no more.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use bytes::Bytes;
-use tokio::sync::Semaphore;
 
-use prunella_mapping::{Bindings, Input, Limits, Moment};
-use prunella_model::{BatchNumber, ByteSize, Code, RunId};
-use prunella_platform::{CancelledRuns, ContextDocument, Platform, StepWork, step_failed};
-use prunella_sources::HttpClient;
+use prunella_mapping::Moment;
+use prunella_model::{BatchNumber, Code};
+use prunella_platform::{StepWork, step_failed};
+use prunella_sources::Moved;
 use prunella_stream::homes::{EmitError, HomeSite, now_millis};
 use prunella_stream::{AssignmentEpoch, OutRecord, Record, StageError, TopicPartition};
 use prunella_telemetry::emit;
-use prunella_wire::records::{
-    ErrorInfo, Extraction, ExtractionEnded, RunContext, StageBatch, StageItem, StepRef, StepSkipped,
-};
-use prunella_wire::{ControlRecord, Headers, Payload, TraceContext, WireError};
+use prunella_wire::records::{ErrorInfo, Extraction, ExtractionEnded, RunContext, StageBatch, StepSkipped};
+use prunella_wire::{Headers, Payload, TraceContext, WireError};
 
 use crate::batches::cut;
-use crate::events::{ExtractionFailed, PageFetched};
+use crate::events::{ExtractionFailed, ItemsMoved, PageFetched};
 use crate::journal::Journal;
+use crate::moved::{next_try, report};
 use crate::pages::{PageError, Pages};
-use crate::service::Deps;
-use crate::settings::ExtractorSettings;
-
-/// What the extractions of a process share.
-pub struct Workshop {
-    pub(crate) platform: Platform,
-    pub(crate) cancelled: Arc<CancelledRuns>,
-    pub(crate) client: HttpClient,
-    pub(crate) settings: ExtractorSettings,
-    pub(crate) limits: Limits,
-    pub(crate) max_context_bytes: ByteSize,
-    pub(crate) turns: Semaphore,
-    /// Extractions that run or wait for their turn.
-    pub(crate) accepted: AtomicUsize,
-    pub(crate) in_place: Option<Arc<dyn BatchWork>>,
-}
-
-/// What is done with a batch where it was extracted, instead of sending it to the transformer.
-pub trait BatchWork: Send + Sync + 'static {
-    /// Gives everything to be written for `batch`, the result for its run included. `origin` is the request
-    /// that it comes from.
-    fn records<'a>(
-        &'a self,
-        batch: StageBatch,
-        origin: &'a Record,
-    ) -> Pin<Box<dyn Future<Output = Result<Vec<OutRecord>, StageError>> + Send + 'a>>;
-}
-
-impl Workshop {
-    pub fn new(deps: &Deps, in_place: Option<Arc<dyn BatchWork>>) -> Self {
-        Self {
-            turns: Semaphore::new(deps.settings.concurrency.max(1)),
-            accepted: AtomicUsize::new(0),
-            platform: deps.platform.clone(),
-            cancelled: deps.cancelled.clone(),
-            client: deps.client.clone(),
-            settings: deps.settings.clone(),
-            limits: deps.limits.clone(),
-            max_context_bytes: deps.max_context_bytes,
-            in_place,
-        }
-    }
-
-    pub(crate) fn journal_record(&self, home: i32, extraction: &Extraction) -> Result<OutRecord, WireError> {
-        let topic = self.platform.topics.state_extractions();
-        let value = self.platform.codec.encode(&topic, extraction)?;
-        Ok(OutRecord::new(topic, crate::journal::key_of(&extraction.at), value).to_partition(home))
-    }
-
-    pub(crate) fn progress<T: ControlRecord>(&self, run: &RunId, result: &T) -> Result<OutRecord, WireError> {
-        let topic = self.platform.topics.stage_progress();
-        let value = self.platform.codec.encode(&topic, result)?;
-        Ok(OutRecord::new(topic, run.to_string(), value))
-    }
-}
+use crate::workshop::Workshop;
 
 /// Why a job ends before its source does.
 pub(crate) enum Stop {
@@ -87,6 +29,8 @@ pub(crate) enum Stop {
     Quiet,
     /// The step fails, or is put off.
     Failed { error: ErrorInfo, retry_at: Option<i64> },
+    /// The items of the answer are not where they were.
+    Moved { error: ErrorInfo, moved: Box<Moved> },
 }
 
 impl From<EmitError> for Stop {
@@ -115,7 +59,11 @@ impl From<StageError> for Stop {
 
 impl From<PageError> for Stop {
     fn from(error: PageError) -> Self {
-        Self::Failed { error: ErrorInfo::new(error.code, error.message), retry_at: error.retry_at }
+        let (info, retry_at) = (ErrorInfo::new(error.code, error.message), error.retry_at);
+        match error.moved {
+            Some(moved) => Self::Moved { error: info, moved },
+            None => Self::Failed { error: info, retry_at },
+        }
     }
 }
 
@@ -172,8 +120,10 @@ impl Job {
                 () = revoked.cancelled() => Err(Stop::Quiet),
                 () = cancelled.cancelled(&run) => Err(Stop::Quiet),
             };
-            if let Err(Stop::Failed { error, retry_at }) = done {
-                self.fail(error, retry_at).await;
+            match done {
+                Err(Stop::Failed { error, retry_at }) => self.fail(error, retry_at, None).await,
+                Err(Stop::Moved { error, moved }) => self.moved(error, &moved).await,
+                Ok(()) | Err(Stop::Quiet) => {}
             }
             self.journal.stopped(&self.extraction.at);
         });
@@ -185,15 +135,12 @@ impl Job {
         let Ok(mut turn) = workshop.turns.acquire().await else { return Err(Stop::Quiet) };
         let work = StepWork::find(&workshop.platform, &self.extraction.at).await?;
         let at = self.extraction.at.clone();
-        let limit = workshop.max_context_bytes.bytes();
-        let context = ContextDocument::load(&workshop.platform.claims, &at, &self.extraction.context, limit).await?;
-        let document = Input::from_json(&context.text()).map_err(PageError::from)?;
+        let context = workshop.context(&work, &at, &self.extraction.context).await?;
         let moment = Moment::new(self.extraction.requested_at, 0);
-        if !condition_holds(&workshop, &work, &document, moment)? {
+        if !workshop.condition_holds(&work, &context, moment)? {
             return self.skip().await;
         }
-        let pages = Pages::open(&workshop, &work, &self.extraction.context, &context, &document, moment).await?;
-        drop((context, document));
+        let pages = Pages::open(&workshop, &work, &at, &self.extraction.context, context, moment).await?;
         while !self.extraction.ended {
             if workshop.platform.guard.is_paused(&at) {
                 // Others have their turn meanwhile.
@@ -276,7 +223,7 @@ impl Job {
     async fn batch(&self, work: &StepWork, items: &[Bytes]) -> Result<StageBatch, Stop> {
         let Extraction { at, next_batch, deadline, context, .. } = &self.extraction;
         let context = work.step().context_wanted.then(|| context.clone());
-        stage_batch(&self.workshop, at, *next_batch, *deadline, context, items).await
+        self.workshop.stage_batch(at, *next_batch, *deadline, context, items).await
     }
 
     /// The request as it stood on its topic, for what is written on its behalf.
@@ -314,7 +261,19 @@ impl Job {
         Ok(())
     }
 
-    async fn fail(&mut self, error: ErrorInfo, retry_at: Option<i64>) {
+    /// Where the items are is found out by the healer, if it may; the step waits for that.
+    async fn moved(&mut self, error: ErrorInfo, moved: &Moved) {
+        let (workshop, at) = (self.workshop.clone(), self.extraction.at.clone());
+        emit(ItemsMoved { at: &at, moved, error: &error });
+        let Ok(work) = StepWork::find(&workshop.platform, &at).await else { return self.fail(error, None, None).await };
+        let report = report(&workshop.platform, &workshop.reports, &work, &at, moved, &error.message);
+        match report {
+            Ok(report) => self.fail(error, next_try(&work, self.extraction.tries), report).await,
+            Err(_) => self.fail(error, None, None).await,
+        }
+    }
+
+    async fn fail(&mut self, error: ErrorInfo, retry_at: Option<i64>, report: Option<OutRecord>) {
         let retry_at = retry_at.filter(|at| *at < self.extraction.deadline);
         emit(ExtractionFailed { at: &self.extraction.at, error: &error, put_off: retry_at.is_some() });
         match retry_at {
@@ -324,10 +283,10 @@ impl Job {
         self.extraction.retry_at = retry_at;
         let failed = step_failed(&self.workshop.platform, &self.extraction.at, None, error, retry_at);
         let written = match failed {
-            Ok(record) => self.commit(vec![record]).await,
+            Ok(record) => self.commit(std::iter::once(record).chain(report).collect()).await,
             Err(error) => Err(error.into()),
         };
-        if let Err(Stop::Failed { error, .. }) = written {
+        if let Err(Stop::Failed { error, .. } | Stop::Moved { error, .. }) = written {
             tracing::error!(run = %self.extraction.at.run, code = %error.code, error = %error.message, "a failure could not be reported; the run ends at its deadline");
         }
     }
@@ -336,54 +295,4 @@ impl Job {
         let trace = self.extraction.traceparent.as_deref().and_then(|text| text.parse::<TraceContext>().ok());
         trace.map_or_else(Headers::new, TraceContext::as_headers)
     }
-}
-
-/// Whether a step is to be done at all.
-pub(crate) fn condition_holds(
-    workshop: &Workshop,
-    work: &StepWork,
-    document: &Input<'_>,
-    moment: Moment,
-) -> Result<bool, Stop> {
-    let Some(when) = &work.step().when else { return Ok(true) };
-    let failed = |message: String| Stop::Failed {
-        error: ErrorInfo::new(Code::ConditionFailed, format!("when: {}: {message}", when.source())),
-        retry_at: None,
-    };
-    let value = when
-        .evaluate_input(document, &Bindings::new(), moment, &workshop.limits)
-        .map_err(|error| failed(error.to_string()))?;
-    match value {
-        Some(serde_json::Value::Bool(holds)) => Ok(holds),
-        None => Ok(false),
-        Some(other) => Err(failed(format!("gives {other}; a condition gives true or false, wrap it in $boolean(…)"))),
-    }
-}
-
-/// A batch of `items`, large ones by claim.
-pub(crate) async fn stage_batch(
-    workshop: &Workshop,
-    at: &StepRef,
-    batch: BatchNumber,
-    deadline: i64,
-    context: Option<RunContext>,
-    items: &[Bytes],
-) -> Result<StageBatch, Stop> {
-    let now = now_millis();
-    let mut staged = Vec::with_capacity(items.len());
-    for (index, item) in items.iter().enumerate() {
-        let input = workshop.platform.claims.payload(&at.workspace, now, item.clone()).await?;
-        staged.push(StageItem { index: i32::try_from(index).unwrap_or(i32::MAX), input, output: None, error: None });
-    }
-    Ok(StageBatch {
-        at: at.clone(),
-        batch,
-        deadline,
-        extracted: i32::try_from(staged.len()).unwrap_or(i32::MAX),
-        items: staged,
-        dead_lettered: 0,
-        mapping_version: 0,
-        context,
-        error: None,
-    })
 }

@@ -4,41 +4,47 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use indexmap::IndexSet;
+
+use prunella_model::RunKey;
+use prunella_stream::homes::Remembered;
 use prunella_wire::records::{Extraction, StepRef};
 
 /// How long a finished extraction is remembered after its run's deadline: a late request for it must
 /// find that it is done.
 const REMEMBERED: i64 = 3_600_000;
+/// Extractions that are forgotten at a time: their tombstones are in memory until they are sent.
+const FORGOTTEN_AT_ONCE: usize = 1024;
 
-pub(crate) enum Entry {
-    Live {
-        extraction: Box<Extraction>,
-        running: bool,
-    },
-    /// Remembered for hours, and there are many: nothing but the answer to whoever asks again.
-    Over(Over),
+pub(crate) struct Live {
+    pub(crate) extraction: Box<Extraction>,
+    pub(crate) running: bool,
+    /// When it is looked at again, and given up if it does not run.
+    forgotten_at: i64,
 }
 
+/// What whoever asks again is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Over {
     Ended { batches: i64, items: i64 },
     Failed,
 }
 
-impl Entry {
-    pub(crate) fn of(extraction: &Extraction, running: bool) -> Self {
-        if extraction.failed {
-            Self::Over(Over::Failed)
-        } else if extraction.ended {
-            Self::Over(Over::Ended { batches: extraction.next_batch.0, items: extraction.items })
-        } else {
-            Self::Live { extraction: Box::new(extraction.clone()), running }
+impl Over {
+    fn of(extraction: &Extraction) -> Option<Self> {
+        match extraction {
+            Extraction { failed: true, .. } => Some(Self::Failed),
+            Extraction { ended: true, next_batch, items, .. } => {
+                Some(Self::Ended { batches: next_batch.0, items: *items })
+            }
+            _ => None,
         }
     }
+}
 
-    fn is_running(&self) -> bool {
-        matches!(self, Self::Live { running: true, .. })
-    }
+pub(crate) enum Entry<'a> {
+    Live(&'a mut Live),
+    Over(Over),
 }
 
 #[derive(Clone, Default)]
@@ -48,10 +54,20 @@ type Key = Arc<str>;
 
 #[derive(Default)]
 pub(crate) struct Entries {
-    /// Each with the time when it can be forgotten.
-    by_key: HashMap<Key, (i64, Entry)>,
-    /// The same times, soonest first.
+    live: HashMap<Key, Live>,
+    /// When each of them is to be forgotten, soonest first.
     forgotten: BTreeSet<(i64, Key)>,
+    /// Remembered for hours, and there are many: nothing but the answer.
+    over: Remembered<OverKey, Over>,
+    /// What follows the run in keys: the same few in all runs of a workflow.
+    rests: IndexSet<Box<str>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct OverKey {
+    run: RunKey,
+    /// Its place among them.
+    rest: usize,
 }
 
 /// Key of an extraction in the journal and in its topic.
@@ -60,29 +76,68 @@ pub(crate) fn key_of(at: &StepRef) -> String {
 }
 
 impl Entries {
-    pub(crate) fn get_mut(&mut self, key: &str) -> Option<&mut Entry> {
-        self.by_key.get_mut(key).map(|(_, entry)| entry)
+    fn over_key(&self, key: &str) -> Option<OverKey> {
+        let (run, rest) = key.split_once('/')?;
+        Some(OverKey { run: RunKey::of_text(run)?, rest: self.rests.get_index_of(rest)? })
+    }
+
+    pub(crate) fn get_mut(&mut self, key: &str) -> Option<Entry<'_>> {
+        if let Some(over) = self.over_key(key).and_then(|key| self.over.get(&key)) {
+            return Some(Entry::Over(*over));
+        }
+        self.live.get_mut(key).map(Entry::Live)
     }
 
     pub(crate) fn contains_key(&self, key: &str) -> bool {
-        self.by_key.contains_key(key)
+        self.live.contains_key(key) || self.over_key(key).is_some_and(|key| self.over.contains(&key))
     }
 
-    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut Entry> {
-        self.by_key.values_mut().map(|(_, entry)| entry)
+    pub(crate) fn live_mut(&mut self) -> impl Iterator<Item = &mut Live> {
+        self.live.values_mut()
     }
 
     /// Notes how far an extraction is, in place of what was noted before.
     pub(crate) fn insert(&mut self, key: &str, extraction: &Extraction, running: bool) {
         self.remove(key);
-        let (key, forgotten_at): (Key, _) = (key.into(), extraction.deadline.saturating_add(REMEMBERED));
+        let forgotten_at = extraction.deadline.saturating_add(REMEMBERED);
+        if let Some(over) = Over::of(extraction) {
+            let rest = format!("{}/{}", extraction.at.step, extraction.at.attempt);
+            let (rest, _) = self.rests.insert_full(rest.into());
+            let key = OverKey { run: (&extraction.at.run).into(), rest };
+            self.over.insert(key, forgotten_at, over);
+            return;
+        }
+        let key: Key = key.into();
         self.forgotten.insert((forgotten_at, key.clone()));
-        self.by_key.insert(key, (forgotten_at, Entry::of(extraction, running)));
+        self.live.insert(key, Live { extraction: Box::new(extraction.clone()), running, forgotten_at });
     }
 
     pub(crate) fn remove(&mut self, key: &str) {
-        if let Some((key, (forgotten_at, _))) = self.by_key.remove_entry(key) {
-            self.forgotten.remove(&(forgotten_at, key));
+        if let Some((key, live)) = self.live.remove_entry(key) {
+            self.forgotten.remove(&(live.forgotten_at, key));
+        }
+        if let Some(key) = self.over_key(key) {
+            self.over.remove(&key);
+        }
+    }
+
+    /// Takes the key of one whose time has come. One that still runs, so long after the end of its run, is looked at
+    /// again later.
+    fn take_forgotten(&mut self, now: i64) -> Option<String> {
+        if let Some((key, _)) = self.over.pop_due(now) {
+            return Some(format!("{}/{}", key.run, self.rests.get_index(key.rest)?));
+        }
+        loop {
+            let (_, key) = self.forgotten.first().filter(|(at, _)| *at <= now)?;
+            let key = key.clone();
+            let Some(live) = self.live.get_mut(&key).filter(|live| live.running) else {
+                self.remove(&key);
+                return Some(key.to_string());
+            };
+            let before = std::mem::replace(&mut live.forgotten_at, now.saturating_add(REMEMBERED));
+            let again = (live.forgotten_at, key.clone());
+            self.forgotten.remove(&(before, key));
+            self.forgotten.insert(again);
         }
     }
 }
@@ -94,45 +149,33 @@ impl Journal {
 
     /// Records how far a running extraction is.
     pub(crate) fn update(&self, extraction: &Extraction) {
-        if let Some(entry) = self.lock().get_mut(&key_of(&extraction.at)) {
-            *entry = Entry::of(extraction, entry.is_running());
+        let (key, mut entries) = (key_of(&extraction.at), self.lock());
+        match entries.live.get_mut(&*key) {
+            Some(live) if Over::of(extraction).is_none() => *live.extraction = extraction.clone(),
+            Some(_) => entries.insert(&key, extraction, false),
+            // Its partition has moved.
+            None => {}
         }
     }
 
     /// A job is over, for whatever reason.
     pub(crate) fn stopped(&self, at: &StepRef) {
-        if let Some(Entry::Live { running, .. }) = self.lock().get_mut(&key_of(at)) {
-            *running = false;
+        if let Some(live) = self.lock().live.get_mut(&*key_of(at)) {
+            live.running = false;
         }
     }
 
     /// When the oldest extraction can be forgotten.
     pub(crate) fn next_forgotten(&self) -> Option<i64> {
-        self.lock().forgotten.first().map(|(at, _)| *at)
+        let entries = self.lock();
+        let live = entries.forgotten.first().map(|(at, _)| *at);
+        live.into_iter().chain(entries.over.next_due()).min()
     }
 
-    /// Takes the keys of the extractions whose time has come. One that still runs, so long after the end of its run,
-    /// is looked at again later.
-    pub(crate) fn take_forgotten(&self, now: i64) -> Vec<Key> {
+    /// Takes keys of extractions whose time has come.
+    pub(crate) fn take_forgotten(&self, now: i64) -> Vec<String> {
         let mut entries = self.lock();
-        let mut taken = Vec::new();
-        while let Some((at, key)) = entries.forgotten.pop_first() {
-            if at > now {
-                entries.forgotten.insert((at, key));
-                break;
-            }
-            if let Some((forgotten_at, entry)) = entries.by_key.get_mut(&key)
-                && entry.is_running()
-            {
-                *forgotten_at = now.saturating_add(REMEMBERED);
-                let again = (*forgotten_at, key);
-                entries.forgotten.insert(again);
-                continue;
-            }
-            entries.by_key.remove(&key);
-            taken.push(key);
-        }
-        taken
+        std::iter::from_fn(|| entries.take_forgotten(now)).take(FORGOTTEN_AT_ONCE).collect()
     }
 }
 
@@ -180,17 +223,18 @@ mod tests {
         }
         journal.update(&Extraction { ended: true, ..first.clone() });
         let answer = |journal: &Journal| match journal.lock().get_mut(&key_of(&first.at)) {
-            Some(Entry::Over(over)) => Some(*over),
+            Some(Entry::Over(over)) => Some(over),
             _ => None,
         };
         assert_eq!(answer(&journal), Some(Over::Ended { batches: 3, items: 7 }));
-        assert_eq!(journal.next_forgotten(), Some(10 + REMEMBERED));
-        assert!(journal.take_forgotten(9 + REMEMBERED).is_empty());
-        let taken = journal.take_forgotten(20 + REMEMBERED);
-        assert_eq!(taken.iter().map(|key| &**key).collect::<Vec<_>>(), [key_of(&first.at)], "the second one runs");
+        assert_eq!(journal.next_forgotten(), Some(20 + REMEMBERED), "the second one");
+        assert!(journal.take_forgotten(10 + REMEMBERED).is_empty(), "the first one has some seconds more");
+        let later = 60_000 + REMEMBERED;
+        assert_eq!(journal.take_forgotten(later), [key_of(&first.at)], "the second one runs");
+        assert_eq!(answer(&journal), None);
         journal.stopped(&second.at);
-        assert_eq!(journal.next_forgotten(), Some(20 + 2 * REMEMBERED));
-        assert_eq!(journal.take_forgotten(20 + 2 * REMEMBERED).len(), 1);
+        assert_eq!(journal.next_forgotten(), Some(later + REMEMBERED));
+        assert_eq!(journal.take_forgotten(later + REMEMBERED), [key_of(&second.at)]);
         assert_eq!(journal.next_forgotten(), None);
     }
 }

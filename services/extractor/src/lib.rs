@@ -6,12 +6,14 @@ mod events;
 mod home;
 mod job;
 mod journal;
+mod moved;
 mod pages;
 mod pure;
 mod service;
 mod settings;
+mod workshop;
 
-pub use job::{BatchWork, Workshop};
 pub use pure::{Pure, extract_pure};
 pub use service::{Deps, run};
 pub use settings::ExtractorSettings;
+pub use workshop::{BatchWork, Workshop};

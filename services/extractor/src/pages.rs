@@ -8,13 +8,13 @@ use prunella_mapping::{Bindings, Encoding, EvalError, Input, Moment, Template};
 use prunella_model::Code;
 use prunella_model::workflow::ItemsPath;
 use prunella_platform::{ContextDocument, StepWork};
-use prunella_sources::{Cursor, HttpRequest, HttpSource, SourceError, split_items};
+use prunella_sources::{Cursor, HttpRequest, HttpSource, Moved, SourceError, split_items};
 use prunella_stream::homes::now_millis;
 use prunella_wire::WireError;
-use prunella_wire::records::RunContext;
+use prunella_wire::records::{RunContext, StepRef};
 use prunella_workflow::{PlannedExtract, PlannedHttp};
 
-use crate::job::Workshop;
+use crate::workshop::Workshop;
 
 /// One page: its items as raw JSON text, and the position of the next one.
 pub(crate) struct RawPage {
@@ -28,11 +28,13 @@ pub(crate) struct PageError {
     pub(crate) message: String,
     /// When it is worth asking again.
     pub(crate) retry_at: Option<i64>,
+    /// Where its items may be, if they have moved.
+    pub(crate) moved: Option<Box<Moved>>,
 }
 
 impl PageError {
     fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), retry_at: None }
+        Self { code, message: message.into(), retry_at: None, moved: None }
     }
 }
 
@@ -51,7 +53,8 @@ impl From<WireError> for PageError {
 impl From<SourceError> for PageError {
     fn from(error: SourceError) -> Self {
         let after = |wait: Duration| now_millis().saturating_add(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX));
-        Self { retry_at: error.retry_after().map(after), ..Self::new(error.code(), error.to_string()) }
+        let moved = error.moved().cloned().map(Box::new);
+        Self { retry_at: error.retry_after().map(after), moved, ..Self::new(error.code(), error.to_string()) }
     }
 }
 
@@ -66,15 +69,17 @@ impl Pages {
     pub(crate) async fn open(
         workshop: &Workshop,
         work: &StepWork,
+        at: &StepRef,
         stored: &RunContext,
-        context: &ContextDocument,
-        document: &Input<'_>,
+        context: ContextDocument,
         moment: Moment,
     ) -> Result<Self, PageError> {
         let step = work.step();
+        let items = work.items(&workshop.platform, at);
         let answer = match &step.extract {
             PlannedExtract::Http(http) => {
-                let request = Rendering { workshop, document, moment }.request(http, work, step.items.clone())?;
+                let document = context.input()?;
+                let request = Rendering { workshop, document, moment }.request(http, work, items)?;
                 return Ok(Self::Http(Box::new(HttpSource::new(&workshop.client, request)?)));
             }
             PlannedExtract::Trigger => {
@@ -85,12 +90,11 @@ impl Pages {
                     .await?
             }
             PlannedExtract::Inline(template) => {
-                let value = template.evaluate(document, &Bindings::new(), moment, &workshop.limits)?;
-                Bytes::from(value.to_string())
+                Bytes::from(template.evaluate_text(context.text(), moment, &workshop.limits)?)
             }
-            PlannedExtract::Context => Bytes::from(context.text()),
+            PlannedExtract::Context => Bytes::from(context.into_text()),
         };
-        Ok(Self::Ready(split_items(&answer, step.items.as_ref())?))
+        Ok(Self::Ready(split_items(&answer, items.as_ref())?))
     }
 
     /// The page at `cursor`, the first one without.

@@ -1,13 +1,14 @@
 //! Steps that ask nothing of the world: their items are computed, again and again the same.
 
-use prunella_mapping::{Input, Moment};
+use prunella_mapping::Moment;
 use prunella_model::BatchNumber;
-use prunella_platform::{ContextDocument, StepWork};
+use prunella_platform::StepWork;
 use prunella_wire::records::{ErrorInfo, ExtractRequest, StageBatch};
 
 use crate::batches::cut;
-use crate::job::{Stop, Workshop, condition_holds, stage_batch};
-use crate::pages::{PageError, Pages};
+use crate::job::Stop;
+use crate::pages::Pages;
+use crate::workshop::Workshop;
 
 /// What the extraction of a pure step came to.
 pub enum Pure {
@@ -22,7 +23,7 @@ pub async fn extract_pure(workshop: &Workshop, work: &StepWork, request: &Extrac
     match batches(workshop, work, request).await {
         Ok(Some(batches)) => Pure::Batches(batches),
         Ok(None) => Pure::Skipped,
-        Err(Stop::Failed { error, .. }) => Pure::Failed(error),
+        Err(Stop::Failed { error, .. } | Stop::Moved { error, .. }) => Pure::Failed(error),
         // Only journaled work is told to stop.
         Err(Stop::Quiet) => Pure::Skipped,
     }
@@ -33,23 +34,19 @@ async fn batches(
     work: &StepWork,
     request: &ExtractRequest,
 ) -> Result<Option<Vec<StageBatch>>, Stop> {
-    let claims = &workshop.platform.claims;
-    let context =
-        ContextDocument::load(claims, &request.at, &request.context, workshop.max_context_bytes.bytes()).await?;
-    let text = context.text();
-    let document = Input::from_json(&text).map_err(PageError::from)?;
+    let context = workshop.context(work, &request.at, &request.context).await?;
     let moment = Moment::new(request.requested_at, 0);
-    if !condition_holds(workshop, work, &document, moment)? {
+    if !workshop.condition_holds(work, &context, moment)? {
         return Ok(None);
     }
-    let pages = Pages::open(workshop, work, &request.context, &context, &document, moment).await?;
+    let pages = Pages::open(workshop, work, &request.at, &request.context, context, moment).await?;
     let items = pages.page(None).await?.items;
     let settings = &workshop.settings;
     let mut batches = Vec::new();
     for (number, range) in cut(&items, settings.batch_items, settings.batch_bytes.as_usize()).into_iter().enumerate() {
         let number = BatchNumber(i64::try_from(number).unwrap_or(i64::MAX));
         let context = work.step().context_wanted.then(|| request.context.clone());
-        batches.push(stage_batch(workshop, &request.at, number, request.deadline, context, &items[range]).await?);
+        batches.push(workshop.stage_batch(&request.at, number, request.deadline, context, &items[range]).await?);
     }
     Ok(Some(batches))
 }

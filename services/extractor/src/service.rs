@@ -14,8 +14,8 @@ use prunella_stream::{Member, OutRecord, Record, StageError, StreamError, superv
 use prunella_wire::records::{ErrorInfo, ExtractRequest};
 
 use crate::home::ExtractionHome;
-use crate::job::{BatchWork, Workshop};
 use crate::settings::ExtractorSettings;
+use crate::workshop::{BatchWork, Workshop};
 
 const SERVICE: &str = "extractor";
 
@@ -74,8 +74,8 @@ impl Homes for Extractor {
         ExtractionHome::new(site, self.workshop.clone())
     }
 
-    fn is_full(&self) -> bool {
-        self.workshop.accepted.load(Ordering::Relaxed) >= self.workshop.settings.most_accepted.max(1)
+    fn room(&self) -> usize {
+        self.workshop.settings.most_accepted.max(1).saturating_sub(self.workshop.accepted.load(Ordering::Relaxed))
     }
 
     async fn address(&mut self, record: &Record) -> Result<Option<Addressed<ExtractRequest>>, StageError> {

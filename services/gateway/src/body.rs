@@ -5,7 +5,7 @@ use axum::extract::{FromRequest, Request};
 use axum::http::{StatusCode, header};
 use bytes::Bytes;
 use prunella_model::Code;
-use serde::de::IgnoredAny;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::problem::Problem;
@@ -52,6 +52,14 @@ pub(crate) async fn read(site: &Site, request: Request) -> Result<HeldBody, Prob
     }
 }
 
+/// Reads the body of a request as one JSON document of this form.
+pub(crate) async fn json<T: DeserializeOwned>(site: &Site, request: Request) -> Result<T, Problem> {
+    let body = read(site, request).await?;
+    check_json(&body.bytes)?;
+    serde_json::from_slice(&body.bytes)
+        .map_err(|error| Problem::malformed(format!("the body is not as GET /openapi.json describes it: {error}")))
+}
+
 /// Whole KiB, the unit of the memory for bodies.
 pub(crate) fn kibibytes(bytes: u64) -> u32 {
     u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX)
@@ -61,9 +69,7 @@ pub(crate) fn kibibytes(bytes: u64) -> u32 {
 pub(crate) fn check_json(bytes: &[u8]) -> Result<(), Problem> {
     let not_json = |reason: String| Problem::new(StatusCode::BAD_REQUEST, Code::RequestNotJson, reason);
     if bytes.is_empty() {
-        return Err(not_json(
-            "the body is empty: send the trigger as a JSON document, {} if it has nothing to say".to_owned(),
-        ));
+        return Err(not_json("the body is empty: send a JSON document, {} if it has nothing to say".to_owned()));
     }
     // The parser does not look into the strings that it skips.
     if let Err(error) = std::str::from_utf8(bytes) {

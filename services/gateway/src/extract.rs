@@ -1,6 +1,7 @@
 //! Parameters of requests, refused with a problem that says what was expected.
 
 use axum::extract::{FromRequestParts, Path, Query};
+use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use prunella_model::Period;
 use serde::de::DeserializeOwned;
@@ -8,6 +9,9 @@ use tokio::time::Duration;
 
 use crate::problem::Problem;
 use crate::site::Site;
+
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+const LONGEST_KEY: usize = 256;
 
 /// Names and ids in the path.
 pub(crate) struct At<T>(pub(crate) T);
@@ -64,6 +68,17 @@ pub(crate) fn timeout(site: &Site, timeout: Option<Period>) -> Result<Duration, 
         return Err(Problem::malformed(detail));
     }
     Ok(timeout.duration())
+}
+
+/// The caller's key, or a new one; and whether it is the caller's.
+pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<(String, bool), Problem> {
+    let Some(value) = headers.get(IDEMPOTENCY_KEY) else {
+        return Ok((uuid::Uuid::new_v4().to_string(), false));
+    };
+    let usable = value.to_str().ok().filter(|key| (1..=LONGEST_KEY).contains(&key.len()));
+    usable.map(|key| (key.to_owned(), true)).ok_or_else(|| {
+        Problem::malformed(format!("Idempotency-Key: expected 1 to {LONGEST_KEY} visible ASCII characters"))
+    })
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The HTTP API: start runs, look them up, cancel them. It holds no state of its own: what it is asked to
+//! The HTTP API: start runs, look them up, cancel them; look at mappings and decide about them. It holds no state of its own: what it is asked to
 //! do becomes a record in Kafka, what it answers comes from views of Kafka.
 
 mod answers;
@@ -21,4 +21,5 @@ pub use config::GatewayConfig;
 pub use error::GatewayError;
 pub use openapi::openapi_json;
 pub use server::{Gateway, GatewayDeps, serve};
+pub use site::ACTOR;
 pub use workflows::{LiveWorkflow, Workflows};

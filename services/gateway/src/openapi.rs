@@ -2,13 +2,15 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use crate::problem::Problem;
-use crate::routes::{cancel_run, health, list_runs, run_events, show_run, start_run, workflows};
+use crate::routes::{
+    cancel_run, decide_mapping, health, list_runs, mappings, run_events, show_run, start_run, workflows,
+};
 
 #[derive(OpenApi)]
 #[openapi(
     info(
         title = "Prunella",
-        description = "Start runs of workflows, look them up and cancel them. Times are milliseconds since the epoch, UTC. Errors are RFC 9457 problems with a stable code.",
+        description = "Start runs of workflows, look them up and cancel them; look at mappings and decide about them. Times are milliseconds since the epoch, UTC. Errors are RFC 9457 problems with a stable code.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
         contact()
     ),
@@ -20,13 +22,28 @@ use crate::routes::{cancel_run, health, list_runs, run_events, show_run, start_r
         cancel_run::cancel_run,
         workflows::list_workflows,
         workflows::show_workflow,
+        mappings::list_mappings,
+        mappings::show_mapping,
+        mappings::show_version,
+        mappings::mapping_history,
+        mappings::diff_mapping,
+        mappings::eval_mapping,
+        decide_mapping::approve,
+        decide_mapping::reject,
+        decide_mapping::rollback,
+        decide_mapping::edit,
+        decide_mapping::heal,
+        decide_mapping::accept,
         health::alive,
         health::ready,
         health::metrics,
     ),
+    // What only shared descriptions of answers name is not found through the paths.
+    components(schemas(decide_mapping::DecisionAnswer)),
     tags(
         (name = "runs", description = "Work that a trigger started"),
         (name = "workflows", description = "What can be run"),
+        (name = "mappings", description = "What was healed, what waits for a decision, and the decisions"),
         (name = "health", description = "For probes and monitoring"),
     ),
     security(("token" = [])),

@@ -1,6 +1,7 @@
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use prunella_model::Code;
+use prunella_operate::OperateError;
 use prunella_runview::RunViewError;
 use prunella_stream::OutputError;
 use serde::Serialize;
@@ -88,6 +89,24 @@ impl From<RunViewError> for Problem {
             _ => StatusCode::SERVICE_UNAVAILABLE,
         };
         Self::new(status, error.code(), error.to_string())
+    }
+}
+
+impl From<OperateError> for Problem {
+    fn from(error: OperateError) -> Self {
+        match error {
+            OperateError::Output(error) => error.into(),
+            OperateError::Mapping(refusal) => {
+                let status = match refusal.code {
+                    Code::MappingUnknown => StatusCode::NOT_FOUND,
+                    Code::MappingChanged => StatusCode::CONFLICT,
+                    Code::RequestMalformed | Code::WorkflowExpression => StatusCode::BAD_REQUEST,
+                    _ => StatusCode::UNPROCESSABLE_ENTITY,
+                };
+                Self::new(status, refusal.code, refusal.message)
+            }
+            error => Self::new(StatusCode::SERVICE_UNAVAILABLE, error.code(), error.to_string()),
+        }
     }
 }
 

@@ -1,11 +1,12 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use prunella_operate::mappings::MappingDesk;
 use prunella_runview::RunView;
 use prunella_stream::Output;
 use prunella_telemetry::emit;
 use prunella_topology::Topics;
-use prunella_wire::records::{AuditEvent, CancelRun};
+use prunella_wire::records::{AuditEvent, CancelRun, MappingCommand};
 use prunella_wire::{Codec, ControlRecord};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -27,6 +28,7 @@ pub struct GatewayDeps {
     pub topics: Topics,
     pub workflows: Arc<dyn Workflows>,
     pub runs: Arc<RunView>,
+    pub mappings: MappingDesk,
 }
 
 /// A gateway that has its address and takes no requests yet.
@@ -57,6 +59,7 @@ impl Gateway {
         let listener = listener
             .map_err(|error| GatewayError::Listen { listen: config.listen.clone(), reason: error.to_string() })?;
         deps.codec.register(&deps.topics.stage_progress(), &[CancelRun::schema()]).await?;
+        deps.codec.register(&deps.topics.stage_heal(), &[MappingCommand::schema()]).await?;
         deps.codec.register(&deps.topics.log_audit(), &[AuditEvent::schema()]).await?;
         let site = Site::new(SiteParts {
             open_metrics: config.open_metrics.unwrap_or(is_loopback),

@@ -11,6 +11,9 @@ use crate::problem::Problem;
 use crate::server::GatewayDeps;
 use crate::token::Token;
 
+/// Who the audit log names: everybody comes with the same token.
+pub const ACTOR: &str = "http-api";
+
 /// What every request works with. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Site(Arc<SiteParts>);

@@ -1,24 +1,28 @@
 //! An attempt to repair a mapping: what is known of it goes into a case, what comes out goes back to its home.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use serde_json::Value;
 
+use prunella_mapping::{Bindings, Expression, Moment};
 use prunella_model::workflow::MappingTest;
 use prunella_model::{MappingKey, TextHash};
 use prunella_platform::StepWork;
-use prunella_repair::{Case, Repair, RepairError, Sample, Settings, Verdict, prove_all, repair, with_examples};
+use prunella_repair::{Case, Repair, RepairError, Sample, Settings, Verdict, prove_all, repair, same, with_examples};
 use prunella_stream::StageError;
+use prunella_stream::chaos::{self, Point};
 use prunella_stream::homes::now_millis;
 use prunella_telemetry::emit;
 use prunella_wire::Payload;
 use prunella_wire::records::{HealOutcome, MappingConsultation, MappingSample, StepRef, TriedMapping};
 
-use crate::events::AttemptFailed;
-use crate::service::Workshop;
+use crate::events::{AttemptFailed, ModelMissing};
+use crate::service::{SERVICE, Workshop};
 
 /// Items that still arrive which a mapping is tried on; more of them show the same shapes.
 const MOST_STILL: usize = 20;
+/// Shapes of a source that a repair is attempted for one by one.
+const MOST_SHAPES: usize = 3;
 
 /// Everything an attempt begins with.
 #[derive(Clone)]
@@ -59,7 +63,8 @@ impl Attempt {
         };
         let settings = self.settings(workshop);
         let repaired = tokio::task::spawn_blocking(move || -> Result<(Case, Repair), RepairError> {
-            let ours = with_examples(&case, repair(&case, &settings)?, &examples, &settings)?;
+            let case = of_its_shape(case, &settings);
+            let ours = repaired_by_shape(&case, &examples, &settings)?;
             Ok((case, ours))
         })
         .await;
@@ -88,7 +93,8 @@ impl Attempt {
         let open: Vec<String> = tried.iter().filter(|it| is_open(it)).map(|proposed| proposed.text.clone()).collect();
         let settings = self.settings(workshop);
         let proven = tokio::task::spawn_blocking(move || -> Result<(Repair, Vec<Repair>), RepairError> {
-            let ours = with_examples(&case, repair(&case, &settings)?, &examples, &settings)?;
+            let case = of_its_shape(case, &settings);
+            let ours = repaired_by_shape(&case, &examples, &settings)?;
             let texts: Vec<&str> = open.iter().map(String::as_str).collect();
             let proven = prove_all(&case, &texts, &ours, &examples, &settings)?;
             Ok((ours, proven))
@@ -126,7 +132,13 @@ impl Attempt {
         HealOutcome { verdict: "failed".to_owned(), ..outcome }
     }
 
-    fn outcome(&self, verdict: Verdict, text: Option<String>, origin: &str, evidence: String) -> HealOutcome {
+    pub(crate) fn outcome(
+        &self,
+        verdict: Verdict,
+        text: Option<String>,
+        origin: &str,
+        evidence: String,
+    ) -> HealOutcome {
         HealOutcome {
             mapping: self.mapping.clone(),
             base: self.base.clone(),
@@ -136,8 +148,17 @@ impl Attempt {
             origin: origin.to_owned(),
             evidence,
             tried: Vec::new(),
+            moved: None,
             asks_model: false,
             ended_at: now_millis(),
+        }
+    }
+
+    /// Says that the step names a model, when this process can ask none.
+    pub(crate) async fn tell_missing_model(&self, workshop: &Workshop) {
+        let Ok(work) = StepWork::find(workshop.deps.platform(), &self.at).await else { return };
+        if let Some(model) = work.step().healing.as_ref().and_then(|healing| healing.settings.model.as_deref()) {
+            emit(ModelMissing { mapping: &self.mapping, model });
         }
     }
 
@@ -176,6 +197,54 @@ impl Attempt {
         };
         Ok((case, examples))
     }
+}
+
+/// The case with the samples that its mapping maps to what they gave. Others are of a shape that an earlier version was
+/// for: beside them everything would look moved that is where it was. When none is left, all are better than none.
+fn of_its_shape(case: Case, settings: &Settings) -> Case {
+    let Some(Ok(mapping)) = case.mapping.as_deref().map(Expression::compile) else { return case };
+    let is_its = |sample: &&Sample| {
+        let found = mapping.evaluate(&sample.input, &Bindings::new(), Moment::new(0, 0), &settings.limits);
+        matches!(found, Ok(Some(output)) if same(&output, &sample.output))
+    };
+    let its: Vec<Sample> = case.remembered.iter().filter(is_its).cloned().collect();
+    if its.is_empty() { case } else { Case { remembered: its, ..case } }
+}
+
+/// A mapping that serves several shapes changes for what comes as one of them did, and the samples of the others only
+/// blur that: if the whole proves nothing, each shape is asked by itself. What it finds has to get the others right.
+fn repaired_by_shape(case: &Case, examples: &[Sample], settings: &Settings) -> Result<Repair, RepairError> {
+    let found = repair(case, settings)?;
+    chaos::at(SERVICE, Point::CandidateMade);
+    let whole = with_examples(case, found, examples, settings)?;
+    let shapes = shapes(&case.remembered);
+    if !matches!(whole.verdict, Verdict::Refuse | Verdict::Review) || shapes.len() < 2 {
+        return Ok(whole);
+    }
+    for shape in shapes.into_iter().take(MOST_SHAPES) {
+        let others = case.remembered.iter().filter(|sample| !shape.contains(sample)).chain(examples).cloned();
+        let others: Vec<Sample> = others.collect();
+        let case = Case { remembered: shape, ..case.clone() };
+        let found = with_examples(&case, repair(&case, settings)?, &others, settings)?;
+        if found.verdict == Verdict::Activate {
+            return Ok(found);
+        }
+    }
+    Ok(whole)
+}
+
+/// The samples by the names that stand in their inputs, the most frequent first.
+fn shapes(samples: &[Sample]) -> Vec<Vec<Sample>> {
+    let mut shapes: BTreeMap<Vec<&str>, Vec<Sample>> = BTreeMap::new();
+    for sample in samples {
+        let names = sample.input.as_object().into_iter().flat_map(|object| object.keys().map(String::as_str));
+        let mut names: Vec<&str> = names.collect();
+        names.sort_unstable();
+        shapes.entry(names).or_default().push(sample.clone());
+    }
+    let mut shapes: Vec<Vec<Sample>> = shapes.into_values().collect();
+    shapes.sort_by_key(|shape| std::cmp::Reverse(shape.len()));
+    shapes
 }
 
 /// Whether a proposal may still turn out to be right.

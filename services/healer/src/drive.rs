@@ -8,7 +8,7 @@ use prunella_stream::homes::now_millis;
 use prunella_stream::{AssignmentEpoch, OutRecord, Record, StageError, TopicPartition};
 use prunella_transformer::transform;
 use prunella_validator::{Counted, Validated, output_array, validate};
-use prunella_wire::records::{BatchResult, MappingVersion, ParkedBatch, StageBatch};
+use prunella_wire::records::{BatchResult, MappingDrift, MappingVersion, ParkedBatch, StageBatch};
 use prunella_wire::{Headers, TraceContext};
 
 use crate::service::Workshop;
@@ -29,7 +29,8 @@ pub(crate) enum Rest {
     Parked(Box<ParkedBatch>),
 }
 
-/// Drives `parked` with the version that is used now, or the author's.
+/// Drives `parked` with the version that is used now, or the author's. With a `drift` of that version, nothing it gives
+/// is sent on if the step parks such.
 ///
 /// # Errors
 /// [`StageError`] when the definition, the context or a payload cannot be had; nothing was decided then.
@@ -37,6 +38,7 @@ pub(crate) async fn drive(
     workshop: &Workshop,
     parked: &ParkedBatch,
     healed: Option<&MappingVersion>,
+    drift: Option<&MappingDrift>,
     on_failure: OnFailure,
     is_watched: bool,
 ) -> Result<Driven, StageError> {
@@ -48,8 +50,9 @@ pub(crate) async fn drive(
     let mapped = transform(&deps.transformer, &work, batch, healed, on_failure, &origin, group).await?;
     let (mapped, letters) = mapped;
     let outputs = if is_watched { valid_outputs(workshop, &work, &mapped).await? } else { Vec::new() };
+    let held = drift.filter(|_| work.parks_drift());
     let Validated { mut records, counted } =
-        validate(&deps.validator, &work, &mapped, on_failure, &origin, group).await?;
+        validate(&deps.validator, &work, &mapped, on_failure, held, &origin, group).await?;
     records.extend(letters);
     let rest = match counted {
         Counted::Result(result) => Rest::Result(Box::new(merged(workshop, &parked.result, result).await?)),

@@ -1,9 +1,10 @@
 //! What can be observed of healing.
 
-use prunella_model::MappingKey;
+use prunella_model::{Code, MappingKey};
 use prunella_stream::StageError;
 use prunella_telemetry::{Event, metrics};
 use prunella_vault::VaultError;
+use prunella_wire::records::MappingDrift;
 
 pub(crate) struct AttemptEnded<'a> {
     pub(crate) mapping: &'a MappingKey,
@@ -29,6 +30,20 @@ impl Event for AttemptFailed<'_> {
         tracing::error!(
             mapping = %self.mapping, code = self.error.code.id(), error = %self.error.message,
             "healing could not be attempted; it is tried again"
+        );
+    }
+}
+
+pub(crate) struct ModelMissing<'a> {
+    pub(crate) mapping: &'a MappingKey,
+    pub(crate) model: &'a str,
+}
+
+impl Event for ModelMissing<'_> {
+    fn emit(self) {
+        tracing::warn!(
+            mapping = %self.mapping, model = self.model, code = Code::LlmNotConfigured.id(),
+            "the step names a language model, and the configuration of this healer has none: nobody is asked"
         );
     }
 }
@@ -84,6 +99,32 @@ impl Event for RolledBack<'_> {
             mapping = %self.mapping, version = self.version, to = self.to, reason = self.reason,
             "a version of a mapping was rolled back: its outputs cannot be what was meant"
         );
+    }
+}
+
+pub(crate) struct DriftNoticed<'a> {
+    pub(crate) drift: &'a MappingDrift,
+}
+
+impl Event for DriftNoticed<'_> {
+    fn emit(self) {
+        let MappingDrift { mapping, version, found, .. } = self.drift;
+        metrics::SILENT_DRIFTS.with_label_values(&[mapping.workspace.as_str(), mapping.workflow.as_str()]).inc();
+        tracing::warn!(
+            %mapping, version, code = Code::SilentDrift.id(), found = found.join("; "),
+            "outputs of a mapping are valid and do not look as they used to: prunella mappings show, edit or accept"
+        );
+    }
+}
+
+pub(crate) struct DriftPassed<'a> {
+    pub(crate) drift: &'a MappingDrift,
+}
+
+impl Event for DriftPassed<'_> {
+    fn emit(self) {
+        let MappingDrift { mapping, version, .. } = self.drift;
+        tracing::info!(%mapping, version, "outputs of a mapping look as they used to again");
     }
 }
 

@@ -14,6 +14,7 @@ mod drive;
 mod events;
 mod home;
 mod records;
+mod relocate;
 mod service;
 mod settings;
 

@@ -11,8 +11,8 @@ use prunella_vault::Place;
 use prunella_wire::ControlRecord;
 use prunella_wire::records::ParkedBatch;
 use prunella_wire::records::{
-    AuditEvent, BatchResult, HealOutcome, LlmCall, MappingActive, MappingConsultation, MappingSample, MappingVersion,
-    ModelAnswer,
+    AuditEvent, BatchResult, HealOutcome, LlmCall, MappingActive, MappingConsultation, MappingDecisions, MappingDrift,
+    MappingProfile, MappingSample, MappingVersion, ModelAnswer,
 };
 
 /// Names of the topics, as values that stand there are sealed for them.
@@ -57,8 +57,29 @@ impl RecordWriter {
         self.state(&self.state_mappings, active.key(), active)
     }
 
+    pub(crate) fn decisions(&self, decisions: &MappingDecisions) -> Result<OutRecord, StageError> {
+        self.state(&self.state_mappings, decisions.key(), decisions)
+    }
+
     pub(crate) fn sample(&self, sample: &MappingSample) -> Result<OutRecord, StageError> {
         self.sealed(&self.state_samples, SAMPLES_STORE, sample.key(), sample)
+    }
+
+    pub(crate) fn profile(&self, profile: &MappingProfile) -> Result<OutRecord, StageError> {
+        self.sealed(&self.state_samples, SAMPLES_STORE, profile.key(), profile)
+    }
+
+    /// Nothing of `state.samples` with this key is remembered any more.
+    pub(crate) fn forgotten(&self, key: String) -> OutRecord {
+        OutRecord::tombstone(self.state_samples.clone(), key).to_partition(self.home)
+    }
+
+    pub(crate) fn drift(&self, drift: &MappingDrift) -> Result<OutRecord, StageError> {
+        self.state(&self.state_mappings, drift.key(), drift)
+    }
+
+    pub(crate) fn no_drift(&self, key: String) -> OutRecord {
+        OutRecord::tombstone(self.state_mappings.clone(), key).to_partition(self.home)
     }
 
     pub(crate) fn parked(&self, key: &str, parked: &ParkedBatch) -> Result<OutRecord, StageError> {

@@ -11,14 +11,14 @@ use prunella_platform::Platform;
 use prunella_stream::homes::{self, Addressed, HomeSite, Homes, HomesConfig};
 use prunella_stream::{Member, OutRecord, Record, StageError, StreamError, supervise};
 use prunella_vault::{Place, Vault, VaultError};
-use prunella_wire::records::{HealOutcome, MappingCommand, MappingSample, ModelAnswer, ParkedBatch};
+use prunella_wire::records::{HealOutcome, MappingCommand, MappingSample, ModelAnswer, MovedItems, ParkedBatch};
 use prunella_wire::{ControlRecord, WireError};
 
 use crate::consult::Models;
 use crate::home::{Command, MappingHome};
 use crate::settings::HealingSettings;
 
-const SERVICE: &str = "healer";
+pub(crate) const SERVICE: &str = "healer";
 
 /// What the healer needs.
 #[derive(Clone)]
@@ -98,7 +98,7 @@ impl Healer {
             false => None,
         };
         let opened = platform.codec.open(unsealed.as_ref().map_or(value, |opened| &opened.value)).await?;
-        if unsealed.is_none() && matches!(opened.name(), ParkedBatch::NAME | MappingSample::NAME) {
+        if unsealed.is_none() && matches!(opened.name(), ParkedBatch::NAME | MappingSample::NAME | MovedItems::NAME) {
             // Whether it may stand there in plain, the vault decides.
             platform.vault.open(place, value).map_err(locked)?;
         }
@@ -108,6 +108,7 @@ impl Healer {
             ModelAnswer::NAME => Command::Answered(opened.read()?),
             MappingCommand::NAME => Command::Asked(opened.read()?),
             MappingSample::NAME => Command::Remember(opened.read()?),
+            MovedItems::NAME => Command::Moved(opened.read()?),
             other => {
                 let error =
                     WireError::UnexpectedRecord { found: other.to_owned(), expected: "a command for a mapping" };

@@ -24,7 +24,8 @@ pub struct HealingSettings {
     pub longest_parked: Period,
     /// Most bytes of parked items per home of mappings; what comes on top goes to the dead letters.
     pub max_parked_bytes: ByteSize,
-    /// How often a valid item of a mapping is remembered, so that a repair can be proven on it.
+    /// How often a valid item of a mapping is remembered, so that a repair can be proven on it. The first 24 of a version
+    /// come quicker, and up to 8 that could have been taken while nothing ran are caught up on.
     pub remember_every: Period,
     /// Times a language model is asked about one change of a source, if one is configured and structure is not enough.
     pub model_attempts: u32,

@@ -69,6 +69,8 @@ async fn run_once(deps: Deps, stop: CancellationToken) -> Result<(), StreamError
     };
     let (plans, memory) = (Plans::new(platform.catalog.clone()), RunMemory::new(deps.settings.memory));
     let (pressure, held_back) = (Pressure::None, HashSet::new());
+    // Whatever was held back before is read again.
+    emit(TriggersHeldBack { topics: &held_back, is_news: false, held: memory.held(), limit: memory.limit() });
     let orchestrator = Orchestrator { plans, memory, pressure, held_back, told_at: None, deps };
     let result = homes::run(member, orchestrator, config, stop).await;
     following.abort();

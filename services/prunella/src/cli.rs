@@ -5,7 +5,7 @@ mod operator;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use prunella_model::{IdError, MappingKey, Period, RunId, StepId, WorkflowName, WorkflowVersion, WorkspaceName};
@@ -39,7 +39,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// A bounded tour: local Kafka, a sample shop, a workflow, validated records; ends by itself.
+    /// A bounded tour: local Kafka, a sample shop that changes its API, two workflows; ends by itself.
     Demo(DemoArgs),
     /// Everything in one process, with Apache Kafka as a child process unless --brokers is given.
     Up(UpArgs),
@@ -89,6 +89,16 @@ pub struct DemoArgs {
     /// Orders in the sample shop.
     #[arg(long, default_value_t = 1200, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub orders: u32,
+    /// Decide so about the mapping that cannot be proven, instead of asking at the terminal.
+    #[arg(long, value_enum)]
+    pub decide: Option<Decision>,
+}
+
+/// What becomes of a proposal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Decision {
+    Approve,
+    Reject,
 }
 
 #[derive(Debug, Args)]
@@ -229,9 +239,19 @@ pub enum MappingsCommand {
         /// Why, for the history.
         #[arg(long, default_value = "")]
         reason: String,
+        /// Only if this version is in use.
+        #[arg(long, value_name = "VERSION")]
+        in_use: Option<i32>,
     },
     /// Attempt to heal a mapping now, for what waits.
     Heal { mapping: MappingName },
+    /// Outputs that do not look as they used to are right: learn them, and let go what waits because of it.
+    Accept {
+        mapping: MappingName,
+        /// Why, for the history.
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
     /// Find the mapping that serves changed records, prove it, or say that it cannot be known. Without Kafka or model.
     Repair(RepairArgs),
 }
@@ -262,6 +282,9 @@ pub struct DecisionArgs {
     /// Why, for the history.
     #[arg(long, default_value = "")]
     pub reason: String,
+    /// Only if this version is in use.
+    #[arg(long, value_name = "VERSION")]
+    pub in_use: Option<i32>,
 }
 
 #[derive(Debug, Args)]

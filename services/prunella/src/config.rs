@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use prunella_cache::RedisSettings;
 use prunella_extractor::ExtractorSettings;
 use prunella_gateway::GatewayConfig;
 use prunella_healer::HealingSettings;
@@ -54,6 +55,8 @@ pub struct Config {
     pub healing: HealingSettings,
     /// Language models, asked about mappings that structure alone cannot repair.
     pub llm: LlmSettings,
+    /// A Redis that processes share, a cache and nothing more.
+    pub redis: RedisSettings,
     /// Limits that several stages share.
     pub limits: SharedLimits,
     /// The HTTP API.

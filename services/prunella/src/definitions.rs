@@ -8,7 +8,7 @@ use prunella_model::{Code, WorkflowName, WorkspaceName};
 use prunella_streams::{output_subject, output_topic};
 use prunella_topology::{Cluster, DesiredTopic, Topics, Topology};
 use prunella_wire::Registry;
-use prunella_workflow::Declared;
+use prunella_workflow::{Declared, Loaded};
 
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
@@ -96,6 +96,35 @@ pub async fn check_stream(
         Registry::new(&client)?.register_value(&subject, &schema).await?;
     }
     Ok(())
+}
+
+/// Steps that name a language model whose provider this configuration does not have, in words.
+pub fn models_missing(config: &Config, loaded: &[Loaded]) -> Vec<String> {
+    let workflows = loaded.iter().filter_map(|one| one.declared.as_workflow());
+    let steps = workflows.flat_map(|workflow| workflow.steps.iter().map(move |step| (&workflow.workflow, step)));
+    let named = steps.filter_map(|(workflow, step)| {
+        let model = step.healing.as_ref()?.model.as_deref()?;
+        let provider = model.split_once('/').map_or(model, |(provider, _)| provider);
+        let is_there = config.llm.providers.contains_key(provider);
+        (!is_there).then(|| {
+            format!(
+                "{workflow}/{} names the model {model}, and llm.providers of this configuration has no {provider:?}",
+                step.id
+            )
+        })
+    });
+    named.collect()
+}
+
+/// Fails when a step names a language model that nobody here can ask.
+pub fn check_models(config: &Config, loaded: &[Loaded]) -> Result<(), Failure> {
+    match models_missing(config, loaded).as_slice() {
+        [] => Ok(()),
+        missing => {
+            let message = format!("{}: configure it, or leave `model` out; docs/llm.md", missing.join("; "));
+            Err(Failure::new(Code::LlmNotConfigured, message).exit(Exit::Invalid))
+        }
+    }
 }
 
 /// The name of a workflow or stream that is not there.

@@ -88,7 +88,6 @@ from_coded!(
     prunella_catalog::CatalogError,
     prunella_gateway::GatewayError,
     prunella_localkafka::LocalKafkaError,
-    prunella_operate::OperateError,
     prunella_repair::RepairError,
     prunella_runview::RunViewError,
     prunella_sources::SourceError,
@@ -96,6 +95,20 @@ from_coded!(
     prunella_topology::TopologyError,
     prunella_wire::WireError,
 );
+
+impl From<prunella_operate::OperateError> for Failure {
+    fn from(error: prunella_operate::OperateError) -> Self {
+        let failure = Self::new(error.code(), error.to_string());
+        match error {
+            prunella_operate::OperateError::Mapping(refusal) => failure.exit(match refusal.code {
+                Code::MappingUnknown => Exit::NotFound,
+                Code::MappingChanged => Exit::Refused,
+                _ => Exit::Invalid,
+            }),
+            _ => failure,
+        }
+    }
+}
 
 impl From<prunella_stream::OutputError> for Failure {
     fn from(error: prunella_stream::OutputError) -> Self {

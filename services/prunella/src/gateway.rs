@@ -7,8 +7,10 @@ use futures::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
 use prunella_catalog::{Catalog, Definition};
-use prunella_gateway::{Gateway, GatewayConfig, GatewayDeps, LiveWorkflow, Workflows};
+use prunella_gateway::{ACTOR, Gateway, GatewayConfig, GatewayDeps, LiveWorkflow, Workflows};
+use prunella_mapping::Limits;
 use prunella_model::{Kind, WorkflowName, WorkspaceName};
+use prunella_operate::mappings::MappingDesk;
 use prunella_platform::Platform;
 use prunella_runview::RunView;
 
@@ -52,7 +54,12 @@ impl Workflows for CatalogWorkflows {
 }
 
 /// Serves the HTTP API until `stop` is cancelled.
-pub async fn serve(platform: Platform, config: GatewayConfig, stop: CancellationToken) -> Result<(), Failure> {
+pub async fn serve(
+    platform: Platform,
+    config: GatewayConfig,
+    limits: Limits,
+    stop: CancellationToken,
+) -> Result<(), Failure> {
     let view_stop = CancellationToken::new();
     let codec = platform.codec.clone();
     let runs =
@@ -63,6 +70,15 @@ pub async fn serve(platform: Platform, config: GatewayConfig, stop: Cancellation
         topics: platform.topics.clone(),
         workflows: Arc::new(CatalogWorkflows(platform.catalog.clone())),
         runs: runs.clone(),
+        mappings: MappingDesk {
+            topics: platform.topics.clone(),
+            codec: platform.codec.clone(),
+            output: platform.output.clone(),
+            catalog: platform.catalog.clone(),
+            view: platform.mappings.clone(),
+            limits,
+            actor: ACTOR.to_owned(),
+        },
     };
     let served = match Gateway::bind(config, deps, stop).await {
         Ok(gateway) => gateway.run().await,

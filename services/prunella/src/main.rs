@@ -12,6 +12,7 @@ mod demo;
 mod desk;
 mod failure;
 mod gateway;
+mod memory;
 mod print;
 mod process;
 mod signals;
@@ -28,9 +29,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    // Every thread has a heap of its own: in pages of 2 MiB most of it would be air. A kernel without them is as good.
-    #[cfg(target_os = "linux")]
-    let _ = rustix::thread::disable_transparent_huge_pages(true);
+    memory::return_what_is_free();
     let json = cli.json;
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

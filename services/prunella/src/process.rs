@@ -7,15 +7,16 @@ use clap::ValueEnum;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use prunella_cache::SharedCache;
 use prunella_catalog::{Catalog, MappingView, SchemaTopic};
 use prunella_fused::FusedStages;
-use prunella_llm::{Llm, MemoryCache};
+use prunella_llm::{Llm, TieredAnswers};
 use prunella_mapping::MappingCache;
 use prunella_model::Code;
 use prunella_platform::{CancelledRuns, Guard, Placement, Platform};
 use prunella_redact::RedactionKey;
 use prunella_sources::HttpClient;
-use prunella_stream::{MemoryBudget, Output, RefusedSizes, StreamError};
+use prunella_stream::{MemoryBudget, Output, RefusedSizes, StreamError, Workbench};
 use prunella_streams::WorkLimits;
 use prunella_topology::{Catalogue, Cluster, TopicName, Topology};
 use prunella_validator::Rememberer;
@@ -113,6 +114,8 @@ impl Process {
         let claims = ClaimStore::local(&config.claims_directory(data_directory), config.claims.threshold)?;
         let control = topology.topics().stage_control();
         let guard = Guard::new(config.guard.clone(), output.clone(), codec.clone(), control);
+        let workbench = Workbench::for_computing()
+            .map_err(|error| Failure::new(Code::Config, format!("no threads can be had to compute: {error}")))?;
         let platform = Platform {
             kafka: config.kafka.clone(),
             runtime: config.runtime.clone(),
@@ -123,6 +126,7 @@ impl Process {
             output,
             refused: RefusedSizes::default(),
             memory: MemoryBudget::new(config.runtime.memory_budget),
+            workbench,
             catalog,
             mappings,
             guard,
@@ -200,10 +204,29 @@ impl Process {
             validator: validator.clone(),
             settings: config.healing.clone(),
             // The keys of providers are where the healer runs, and nowhere else.
-            llm: if services.contains(&Service::Healer) { models(config)? } else { None },
+            llm: if services.contains(&Service::Healer) { self.models()? } else { None },
             homes: self.homes,
         };
         Ok(StageDeps { extractor, transformer, validator, healer, streams, fused })
+    }
+
+    /// The language models of the configuration; nobody is asked when there is no provider.
+    fn models(&self) -> Result<Option<Arc<Llm>>, Failure> {
+        let config = &self.config;
+        if config.llm.providers.is_empty() && config.llm.model.is_none() {
+            return Ok(None);
+        }
+        let vault = &self.platform.vault;
+        let shared = SharedCache::new(&config.redis, self.platform.topics.prefix(), vault.clone())
+            .map_err(|error| Failure::new(error.code(), error.to_string()))?;
+        // Placeholders are part of a request: where processes share answers, they have to agree.
+        let derived = shared.as_ref().and_then(|_| vault.derived("redaction"));
+        let redaction = derived.map_or_else(RedactionKey::random, RedactionKey::from_bytes);
+        let answers = Arc::new(TieredAnswers::new(config.llm.cached_answers, shared));
+        let client = HttpClient::new(&config.http)?;
+        let llm = Llm::new(config.llm.clone(), client, redaction, answers)
+            .map_err(|error| Failure::new(error.code(), error.to_string()))?;
+        Ok(Some(Arc::new(llm)))
     }
 
     fn spawn(
@@ -248,23 +271,11 @@ impl Process {
             Service::Gateway => {
                 let mut gateway = self.config.gateway.clone();
                 gateway.view_directory = self.data_directory.join(&gateway.view_directory);
-                let gateway = crate::gateway::serve(self.platform.clone(), gateway, stop);
+                let gateway = crate::gateway::serve(self.platform.clone(), gateway, self.config.mapping.clone(), stop);
                 running.spawn(gateway);
             }
         }
     }
-}
-
-/// The language models of the configuration; nobody is asked when there is no provider.
-fn models(config: &Config) -> Result<Option<Arc<Llm>>, Failure> {
-    if config.llm.providers.is_empty() && config.llm.model.is_none() {
-        return Ok(None);
-    }
-    let cache = Arc::new(MemoryCache::new(config.llm.cached_answers));
-    let client = HttpClient::new(&config.http)?;
-    let llm = Llm::new(config.llm.clone(), client, RedactionKey::random(), cache)
-        .map_err(|error| Failure::new(error.code(), error.to_string()))?;
-    Ok(Some(Arc::new(llm)))
 }
 
 /// What the stages of a process work with; alone, or joined.

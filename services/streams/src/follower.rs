@@ -190,6 +190,8 @@ async fn join_and_run(
     let dead_letters: Arc<str> = platform.topics.deadletter(&at.workspace, &at.workflow).into();
     drop(version);
     let schemas = deps.schemas.clone();
-    let stage = Arc::new(StreamStage::new(stage_name.to_owned(), group, dead_letters.clone(), schemas, versions));
+    let workbench = platform.workbench.clone();
+    let stage = StreamStage::new(stage_name.to_owned(), group, dead_letters.clone(), schemas, workbench, versions);
+    let stage = Arc::new(stage);
     sharded::run(member, stage, dead_letters, stop).await
 }

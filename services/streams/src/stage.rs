@@ -13,7 +13,7 @@ use prunella_model::stream::OnInvalidRecord;
 use prunella_model::{Code, Route, WorkflowRef};
 use prunella_platform::Refusal;
 use prunella_stream::homes::now_millis;
-use prunella_stream::{DeadLetter, OutRecord, Outcome, Record, Stage, StageError};
+use prunella_stream::{DeadLetter, OutRecord, Outcome, Record, Stage, StageError, Workbench};
 use prunella_telemetry::{emit, metrics};
 use prunella_wire::{ValueSchemas, names};
 
@@ -21,7 +21,7 @@ use crate::events::{PartitionReleased, RecordRefused};
 use crate::headers::output_headers;
 use crate::work::{Mapped, Work};
 
-/// Records from this size on are worked on while the runtime moves its other tasks over; below, moving would cost more.
+/// Records from this size on are worked on where they hold up nothing else; below, going there would cost more.
 const LARGE: usize = 64 * 1024;
 /// A held record is tried again this often, besides at every new version.
 const HOLD: Duration = Duration::from_secs(10);
@@ -47,6 +47,7 @@ pub(crate) struct StreamStage {
     pub(crate) group: String,
     pub(crate) dead_letters: Arc<str>,
     pub(crate) schemas: Arc<ValueSchemas>,
+    workbench: Workbench,
     version: watch::Receiver<Arc<Version>>,
     /// Records go by partition and not by key: one that is held stops its partition and nothing else.
     by_partition: bool,
@@ -78,6 +79,7 @@ impl StreamStage {
         group: String,
         dead_letters: Arc<str>,
         schemas: Arc<ValueSchemas>,
+        workbench: Workbench,
         version: watch::Receiver<Arc<Version>>,
     ) -> Self {
         let (labels, by_partition) = {
@@ -89,6 +91,7 @@ impl StreamStage {
             group,
             dead_letters,
             schemas,
+            workbench,
             version,
             by_partition,
             held: Mutex::default(),
@@ -200,8 +203,12 @@ impl Stage for StreamStage {
             }
             return self.refused(&version, record, &Refusal::new(error.code, error.message));
         }
-        let run = || version.work.run(record);
-        let mapped = if record.size() < LARGE { run() } else { tokio::task::block_in_place(run) };
+        let mapped = if record.size() < LARGE {
+            version.work.run(record)
+        } else {
+            let (version, record) = (version.clone(), record.clone());
+            self.workbench.run(move || version.work.run(&record)).await
+        };
         match mapped {
             Ok(mapped) => {
                 self.release(&version, record);

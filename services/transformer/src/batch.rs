@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use prunella_catalog::AUTHORS_VERSION;
-use prunella_mapping::{Bindings, EvalError, Expression, Limits};
+use prunella_mapping::{Bindings, EvalError, Expression, Limits, Moment};
 use prunella_model::workflow::OnInvalid;
 use prunella_platform::{ContextDocument, OnFailure, StepWork, moment_of};
 use prunella_stream::homes::now_millis;
@@ -23,52 +23,54 @@ enum Mapped {
 }
 
 /// Maps every item of `batch` with `healed`, or else with the mapping of its author: gives the mapped batch, and dead
-/// letters of the items that cannot be mapped. With [`OnFailure::Park`] these stay in the batch and say why. `record` is the one that the batch comes from, `group` the consumer group that took it.
+/// letters of the items that cannot be mapped. With [`OnFailure::Park`] these stay in the batch and say why. `record` is
+/// the one that the batch comes from, `group` the consumer group that took it.
 ///
 /// # Errors
 /// [`StageError`] when the mapping, the context or a payload cannot be had.
 pub async fn transform(
     deps: &Deps,
     work: &StepWork,
-    batch: StageBatch,
+    mut batch: StageBatch,
     healed: Option<&MappingVersion>,
     on_failure: OnFailure,
     record: &Record,
     group: &str,
 ) -> Result<(StageBatch, Vec<OutRecord>), StageError> {
-    let bindings = bindings(deps, &batch).await?;
-    let mut mapped_batch = StageBatch { items: Vec::with_capacity(batch.items.len()), ..batch.clone() };
     let mut letters = Vec::new();
     let text = healed.map(|version| version.text.as_str()).or(work.step().transform.as_deref().map(Expression::source));
     let mapping = text.map(|text| compiled(deps, text)).transpose()?;
-    let mapped = map_all(deps, mapping.as_ref(), &batch, &bindings, record.timestamp).await?;
-    for (item, mapped) in batch.items.iter().zip(mapped) {
+    let bindings = bindings(deps, mapping.as_ref(), &batch).await?;
+    let mapped = map_all(deps, mapping.as_ref(), &batch, bindings, record.timestamp).await?;
+    let items = std::mem::take(&mut batch.items);
+    batch.items.reserve_exact(items.len());
+    for (item, mapped) in items.into_iter().zip(mapped) {
         let output = match mapped {
             Mapped::Unchanged => item.input.clone(),
             Mapped::Output(bytes) => deps.platform.claims.payload(&batch.at.workspace, now_millis(), bytes).await?,
             Mapped::Failed(error) if on_failure == OnFailure::Park => {
                 let error = Some(ErrorInfo::new(error.code(), error.to_string()));
-                mapped_batch.items.push(StageItem { output: None, error, ..item.clone() });
+                batch.items.push(StageItem { output: None, error, ..item });
                 continue;
             }
             Mapped::Failed(error) => {
-                letters.push(dead_letter(deps, &batch, item, record, group, &error).await?);
-                mapped_batch.dead_lettered += 1;
-                if work.step().on_invalid == OnInvalid::Fail && mapped_batch.error.is_none() {
+                letters.push(dead_letter(deps, &batch, &item, record, group, &error).await?);
+                batch.dead_lettered += 1;
+                if work.step().on_invalid == OnInvalid::Fail && batch.error.is_none() {
                     let message = format!("item {}: {error}", batch.item_id(item.index));
-                    mapped_batch.error = Some(ErrorInfo::new(error.code(), message));
+                    batch.error = Some(ErrorInfo::new(error.code(), message));
                 }
                 continue;
             }
         };
-        mapped_batch.items.push(StageItem { output: Some(output), error: None, ..item.clone() });
+        batch.items.push(StageItem { output: Some(output), error: None, ..item });
     }
-    mapped_batch.mapping_version = match healed {
+    batch.mapping_version = match healed {
         Some(version) => version.version,
         None if work.step().transform.is_some() => AUTHORS_VERSION,
         None => 0,
     };
-    Ok((mapped_batch, letters))
+    Ok((batch, letters))
 }
 
 /// The compiled mapping, from the cache that all versions of all workflows share.
@@ -82,8 +84,10 @@ fn compiled(deps: &Deps, mapping: &str) -> Result<Expression, StageError> {
     }
 }
 
-async fn bindings(deps: &Deps, batch: &StageBatch) -> Result<Bindings, StageError> {
-    let Some(context) = &batch.context else { return Ok(Bindings::new()) };
+/// The variables of the mapping, if it reads any.
+async fn bindings(deps: &Deps, mapping: Option<&Expression>, batch: &StageBatch) -> Result<Bindings, StageError> {
+    let reads_them = mapping.is_some_and(|mapping| mapping.reads().any_binding());
+    let Some(context) = batch.context.as_ref().filter(|_| reads_them) else { return Ok(Bindings::new()) };
     let limit = deps.max_context_bytes.bytes();
     let document = ContextDocument::load(&deps.platform.claims, &batch.at, context, limit).await?;
     document.bindings().map_err(|error| StageError::new(error.code(), format!("context of {}: {error}", batch.at)))
@@ -93,29 +97,24 @@ async fn map_all(
     deps: &Deps,
     mapping: Option<&Expression>,
     batch: &StageBatch,
-    bindings: &Bindings,
+    bindings: Bindings,
     timestamp: i64,
 ) -> Result<Vec<Mapped>, StageError> {
-    let Some(mapping) = mapping else {
+    let Some(mapping) = mapping.cloned() else {
         return Ok(batch.items.iter().map(|_| Mapped::Unchanged).collect());
     };
-    let limits = &deps.limits;
+    let limits = deps.limits.clone();
     let mut inputs = Vec::with_capacity(batch.items.len());
     for item in &batch.items {
-        inputs.push(fetch(deps, item, limits).await?);
+        let moment = moment_of(&batch.item_id(item.index), timestamp);
+        inputs.push((fetch(deps, item, &limits).await?, moment));
     }
-    Ok(deps.pace.run(|| {
-        let items = batch.items.iter().zip(inputs);
-        items
-            .map(|(item, input)| {
-                let moment = moment_of(&batch.item_id(item.index), timestamp);
-                match mapping.map_item(&input, bindings, moment, limits) {
-                    Ok(output) => Mapped::Output(output.into()),
-                    Err(error) => Mapped::Failed(error),
-                }
-            })
-            .collect()
-    }))
+    let map = move |(input, moment): (Bytes, Moment)| match mapping.map_item(&input, &bindings, moment, &limits) {
+        Ok(output) => Mapped::Output(output.into()),
+        Err(error) => Mapped::Failed(error),
+    };
+    let all = || inputs.into_iter().map(map).collect();
+    Ok(deps.pace.run(&deps.platform.workbench, all).await)
 }
 
 async fn fetch(deps: &Deps, item: &StageItem, limits: &Limits) -> Result<Bytes, StageError> {

@@ -1,5 +1,9 @@
+//! Where mappings are evaluated.
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+
+use prunella_stream::Workbench;
 
 /// Work that takes longer than this as a rule is done where it holds up no other task.
 const QUICK: Duration = Duration::from_micros(500);
@@ -24,10 +28,18 @@ impl Default for Pace {
 }
 
 impl Pace {
-    pub(crate) fn run<T>(&self, work: impl FnOnce() -> T) -> T {
-        let started = Instant::now();
-        let done = if self.is_quick() { work() } else { tokio::task::block_in_place(work) };
-        self.took(started.elapsed());
+    /// Does `work` right here, or on `workbench` when it is expected to take long.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        workbench: &Workbench,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> T {
+        let timed = || {
+            let started = Instant::now();
+            (work(), started.elapsed())
+        };
+        let (done, took) = if self.is_quick() { timed() } else { workbench.run(timed).await };
+        self.took(took);
         done
     }
 

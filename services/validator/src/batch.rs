@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde_json::Value;
 
-use prunella_model::workflow::OnInvalid;
+use prunella_model::workflow::{OnInvalid, SilentDrift};
 use prunella_model::{Code, MappingKey};
 use prunella_platform::{OnFailure, OutputLimits, Refusal, StepWork, moment_of};
 use prunella_redact::FieldPattern;
@@ -11,10 +11,14 @@ use prunella_stream::homes::now_millis;
 use prunella_stream::{DeadLetter, OutRecord, Record, StageError};
 use prunella_telemetry::metrics;
 use prunella_vault::Place;
-use prunella_wire::records::{BatchResult, ErrorInfo, ParkedBatch, StageBatch, StageItem, TriggerOrigin};
+use prunella_wire::records::{BatchResult, ErrorInfo, MappingDrift, ParkedBatch, StageBatch, StageItem, TriggerOrigin};
 use prunella_wire::{ControlRecord, TraceContext, names};
+use prunella_workflow::PlannedHealing;
 
 use crate::service::Deps;
+
+/// Outputs of a batch that are looked at, at most.
+const LOOKED_AT: usize = 16;
 
 /// What a batch came to.
 pub struct Validated {
@@ -31,8 +35,9 @@ pub enum Counted {
     Parked(Box<ParkedBatch>),
 }
 
-/// Checks `batch`: gives the outputs and dead letters to be written, and what the run or the healer is told. `record` is
-/// the one that the batch comes from, `group` the consumer group that took it.
+/// Checks `batch`: gives the outputs and dead letters to be written, and what the run or the healer is told. With `held`,
+/// items that are valid are not sent on either. `record` is the one that the batch comes from, `group` the consumer group
+/// that took it.
 ///
 /// # Errors
 /// [`StageError`] when a payload cannot be had or stored.
@@ -41,6 +46,7 @@ pub async fn validate(
     work: &StepWork,
     batch: &StageBatch,
     on_failure: OnFailure,
+    held: Option<&MappingDrift>,
     record: &Record,
     group: &str,
 ) -> Result<Validated, StageError> {
@@ -64,7 +70,7 @@ pub async fn validate(
             continue;
         }
         let output = output_of(deps, item).await?;
-        match check(deps, work, batch, item, &output, record) {
+        match check(deps, work, batch, item, &output, record).and_then(|sent| unless_held(sent, held)) {
             Ok(sent) => {
                 records.extend(sent);
                 result.valid += 1;
@@ -106,7 +112,8 @@ pub async fn validate(
         {
             let input = deps.platform.claims.fetch(&item.input, u64::MAX, "").await?;
             let (input, output) = (without(&input, &healing.redact), without(&output, &healing.redact));
-            let sample = deps.remember.sample(mapping, &healing.base, batch.mapping_version, &input, &output);
+            let others = others(deps, healing, batch, item).await?;
+            let sample = deps.remember.sample(mapping, healing, batch.mapping_version, [&input, &output], others);
             records.extend(sample.map(|sample| healer_record(deps, &sample.mapping, &sample)).transpose()?);
         }
         return Ok(Validated { records, counted: Counted::Result(result) });
@@ -149,6 +156,32 @@ impl Counted {
             }
         };
         Ok(record.with_headers(headers))
+    }
+}
+
+/// More outputs from all over a batch whose items are all valid, so that it can be told whether they look as they used to.
+async fn others(
+    deps: &Deps,
+    healing: &PlannedHealing,
+    batch: &StageBatch,
+    but: &StageItem,
+) -> Result<Vec<Bytes>, StageError> {
+    if healing.settings.silent_drift == SilentDrift::Off {
+        return Ok(Vec::new());
+    }
+    let step = batch.items.len().div_ceil(LOOKED_AT).max(1);
+    let mut outputs = Vec::with_capacity(LOOKED_AT);
+    for item in batch.items.iter().step_by(step).filter(|item| item.index != but.index) {
+        outputs.push(without(&output_of(deps, item).await?, &healing.redact));
+    }
+    Ok(outputs)
+}
+
+/// What was to be sent, unless it has to wait whatever it is.
+fn unless_held<T>(sent: T, held: Option<&MappingDrift>) -> Result<T, Refusal> {
+    match held {
+        None => Ok(sent),
+        Some(drift) => Err(Refusal::new(Code::SilentDrift, drift.found.join("; "))),
     }
 }
 

@@ -60,7 +60,8 @@ impl Stage for Validator {
         let work = StepWork::find(&self.deps.platform, &batch.at).await?;
         let is_again = record.headers.is_done_again();
         let on_failure = if is_again { OnFailure::DeadLetter } else { OnFailure::of(&work) };
-        let validated = validate(&self.deps, &work, &batch, on_failure, record, &self.group).await;
+        let held = work.held(&self.deps.platform, &batch);
+        let validated = validate(&self.deps, &work, &batch, on_failure, held.as_deref(), record, &self.group).await;
         let Validated { mut records, counted } = validated.map_err(attributed)?;
         // The run has counted this batch long ago.
         if !is_again {

@@ -1,11 +1,13 @@
 //! Trigger → three small steps → result.
 
+use std::time::Duration;
+
 use prunella_testkit::harness::Broker;
 
 use crate::child::RelayProcess;
 use crate::cli::{self, Settings};
 use crate::error::Result;
-use crate::load::{Target, closed_loop};
+use crate::load::{Target, closed_loop, steady};
 use crate::product::Product;
 use crate::relay::Relay;
 use crate::results::Report;
@@ -21,6 +23,8 @@ const RAW: &str = "runs/raw";
 const RECORD: usize = 400;
 /// Work before anything is measured: connections, assignments, compiled mappings.
 const WARM_UP: u64 = 50;
+/// Under load before anything is measured: compilers of the broker, caches, memory.
+const SETTLING: Duration = Duration::from_secs(1);
 
 pub(crate) fn runs(settings: &Settings, report: &mut Report) -> Result<()> {
     let broker = cli::broker();
@@ -63,13 +67,9 @@ fn measure(
     name: &str,
     against: Option<&str>,
 ) -> Result<()> {
-    let mut next = 0..0;
-    let mut take = |count: u64| {
-        next = next.end..next.end + count;
-        next.clone()
-    };
-    closed_loop(target, take(WARM_UP), 4)?;
-    let measured = closed_loop(target, take(settings.runs), 1)?;
+    let mut next = WARM_UP + settings.runs;
+    closed_loop(target, 0..WARM_UP, 4)?;
+    let measured = closed_loop(target, WARM_UP..next, 1)?;
     if against.is_some_and(|against| against != RAW) {
         let (name, raw) = (format!("{name}/p50-of-raw"), format!("{RAW}/p50"));
         sheet.add(name, Unit::Milliseconds, Some(&raw), measured.latency(0.5));
@@ -82,8 +82,9 @@ fn measure(
         add(figure, Unit::Milliseconds, measured.latency(quantile));
     }
     for concurrency in &settings.concurrency {
-        let count = settings.load_runs.max(*concurrency as u64 * 2);
-        let measured = closed_loop(target, take(count), *concurrency)?;
+        let time = Duration::from_secs(settings.load_seconds);
+        let (measured, following) = steady(target, next, *concurrency, SETTLING, time)?;
+        next = following;
         add(&format!("throughput-{concurrency}"), Unit::RunsPerSecond, measured.per_second());
         add(&format!("p50-{concurrency}"), Unit::Milliseconds, measured.latency(0.5));
     }

@@ -15,7 +15,8 @@ use serde_json::json;
 pub(crate) const KEY: &str = "provider-key-7f3a";
 
 /// Reading the certificates of the system takes longer than a test.
-static HTTP: LazyLock<HttpClient> = LazyLock::new(|| HttpClient::new(&HttpClientConfig::default()).expect("client"));
+pub(crate) static HTTP: LazyLock<HttpClient> =
+    LazyLock::new(|| HttpClient::new(&HttpClientConfig::default()).expect("client"));
 
 pub(crate) fn good() -> FakeAnswer {
     FakeAnswer::candidates(&[

@@ -9,7 +9,7 @@ use super::program::Program;
 use super::rewrite::{Purpose, rewrite};
 use super::survey::Survey;
 use super::{failure, functions};
-use crate::{Bindings, CompileError, CompiledExpression, EvalError, Input, LimitKind, Limits, Moment, Reads, exact};
+use crate::{Bindings, CompileError, CompiledExpression, EvalError, Input, Limits, Moment, Reads, exact};
 
 pub(super) struct JlensExpression {
     /// The author's text, as the engine understood it.
@@ -159,14 +159,15 @@ impl CompiledExpression for JlensExpression {
         written.text.map(|text| read_back(&text)).transpose()
     }
 
-    fn map(&self, item: &[u8], bindings: &Bindings, moment: Moment, limits: &Limits) -> Result<Vec<u8>, EvalError> {
-        if item.len() > limits.max_input_bytes.as_usize() {
-            return Err(LimitKind::InputSize.error(limits));
-        }
-        let text = std::str::from_utf8(item)
-            .map_err(|error| EvalError::Input { reason: format!("not UTF-8 at byte {}", error.valid_up_to()) })?;
+    fn evaluate_text(
+        &self,
+        text: &str,
+        bindings: &Bindings,
+        moment: Moment,
+        limits: &Limits,
+    ) -> Result<Option<Vec<u8>>, EvalError> {
         let marked = exact::mark_text(text)?;
-        let exact = marked.is_some() || self.needs_marks(bindings, || exact::may_need_marks(item));
+        let exact = marked.is_some() || self.needs_marks(bindings, || exact::may_need_marks(text.as_bytes()));
         let options = options(moment, limits);
         let written = catching(|| {
             if !self.reads.any_binding() {
@@ -178,7 +179,7 @@ impl CompiledExpression for JlensExpression {
             let subject = Subject::Value { plain: &plain, marked: marked.as_ref() };
             self.run(&Evaluation { subject, bindings, options, limits, exact })
         })?;
-        written.text.ok_or(EvalError::Undefined)
+        Ok(written.text)
     }
 }
 

@@ -98,11 +98,8 @@ fn values_agree_with_the_reference() {
 fn mapped_text_agrees_with_the_reference() {
     let limits = Limits::default();
     let differing = differing(|expression, input, bindings| {
-        match expression.map(input.to_string().as_bytes(), bindings, MOMENT, &limits) {
-            Ok(text) => Ok(Some(serde_json::from_slice(&text).expect("JSON"))),
-            Err(EvalError::Undefined) => Ok(None),
-            Err(error) => Err(error),
-        }
+        let text = expression.evaluate_text(&input.to_string(), bindings, MOMENT, &limits)?;
+        Ok(text.map(|text| serde_json::from_slice(&text).expect("JSON")))
     });
     assert!(differing.is_empty(), "{} differ:\n{}", differing.len(), differing.join("\n"));
 }

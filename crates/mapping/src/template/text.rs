@@ -69,6 +69,17 @@ impl Template {
         }
     }
 
+    /// The JSON text of the value, over the JSON text of what it reads.
+    pub(super) fn evaluate_text(&self, text: &str, moment: Moment, limits: &Limits) -> Result<Vec<u8>, EvalError> {
+        let bindings = Bindings::new();
+        match self.parts.as_slice() {
+            [Part::Expression(expression)] => {
+                defined(expression, expression.evaluate_text(text, &bindings, moment, limits))
+            }
+            _ => Ok(self.evaluate(&Input::from_json(text)?, &bindings, moment, limits)?.to_string().into_bytes()),
+        }
+    }
+
     /// The text of the template.
     pub fn render(
         &self,
@@ -106,9 +117,12 @@ fn value_of(
     moment: Moment,
     limits: &Limits,
 ) -> Result<Value, EvalError> {
+    defined(expression, expression.evaluate_input(input, bindings, moment, limits))
+}
+
+fn defined<T>(expression: &Expression, result: Result<Option<T>, EvalError>) -> Result<T, EvalError> {
     let source = || expression.source().to_owned();
-    expression
-        .evaluate_input(input, bindings, moment, limits)
+    result
         .map_err(|error| EvalError::Template { expression: source(), error: Box::new(error) })?
         .ok_or_else(|| EvalError::TemplateUndefined { expression: source() })
 }

@@ -45,6 +45,18 @@ impl TemplateValue {
     ) -> Result<Value, EvalError> {
         self.node.evaluate(&|template| template.evaluate(input, bindings, moment, limits))
     }
+
+    /// The JSON text of the value, over the JSON text of what it reads.
+    pub fn evaluate_text(&self, text: &str, moment: Moment, limits: &Limits) -> Result<Vec<u8>, EvalError> {
+        match &self.node {
+            Node::Static(value) => Ok(value.to_string().into_bytes()),
+            Node::Text(template) => template.evaluate_text(text, moment, limits),
+            _ => {
+                let value = self.evaluate(&Input::from_json(text)?, &Bindings::new(), moment, limits)?;
+                Ok(value.to_string().into_bytes())
+            }
+        }
+    }
 }
 
 impl Node {

@@ -335,6 +335,38 @@ pub struct Healing {
     /// `customer.email`, `*.iban`, `**.ssn`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub redact: Vec<String>,
+    /// What is done when outputs are valid and do not look as they used to.
+    #[serde(default, skip_serializing_if = "SilentDrift::is_default")]
+    pub silent_drift: SilentDrift,
+}
+
+/// What is done when outputs of a mapping are valid and do not look as they used to: a field is never filled any more,
+/// is a hundredth of what it was, has changed places with another one, or is coded in another way.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum SilentDrift {
+    /// Nobody looks.
+    Off,
+    /// It is told; items go on.
+    #[default]
+    Warn,
+    /// It is told, and items wait from then on: until the mapping is repaired, or somebody accepts that outputs look so now.
+    Park,
+}
+
+impl SilentDrift {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// As it is written in a workflow.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Warn => "warn",
+            Self::Park => "park",
+        }
+    }
 }
 
 /// Whether items are remembered.

@@ -46,6 +46,10 @@ pub enum Conversion {
         separator: String,
         place: i64,
     },
+    /// All behind the first separator.
+    Behind(String),
+    /// All before the last separator.
+    Before(String),
     AddPrefix(String),
     StripPrefix(String),
     AddSuffix(String),
@@ -137,6 +141,8 @@ impl Conversion {
                 let at = if *place < 0 { parts.len() as i64 + place } else { *place };
                 Value::from(*parts.get(usize::try_from(at).ok()?)?)
             }
+            Behind(separator) => Value::from(text?.split_once(separator.as_str())?.1),
+            Before(separator) => Value::from(text?.rsplit_once(separator.as_str())?.0),
             AddPrefix(prefix) => Value::from(format!("{prefix}{}", ToText.apply(value)?.as_str()?)),
             AddSuffix(suffix) => Value::from(format!("{}{suffix}", ToText.apply(value)?.as_str()?)),
             StripPrefix(prefix) => Value::from(text?.strip_prefix(prefix.as_str())?),
@@ -261,6 +267,7 @@ impl Conversion {
             Lower | Upper | Capital | Trim | Unquote | Not | Date { .. } | Decimal { .. } | Seconds(_) => 2,
             Scale { .. } | Unit { .. } | Present | Count | Sum | Join(_) | Split(_) | Is(_) => 3,
             Part { .. } | StripPrefix(_) | StripSuffix(_) | AddPrefix(_) | AddSuffix(_) | Swap { .. } => 4,
+            Behind(_) | Before(_) => 4,
             Slice { .. } => 5,
             FirstOfLength(_) => 6,
             Except(pairs) => 3 + pairs.len() as u32,
@@ -281,7 +288,7 @@ impl Conversion {
             Unit { .. } => 6.0,
             Slice { .. } => 7.0,
             Except(pairs) => pairs.len() as f64 * 4.0,
-            Part { .. } | Swap { .. } | Join(_) | Split(_) => 5.0,
+            Part { .. } | Behind(_) | Before(_) | Swap { .. } | Join(_) | Split(_) => 5.0,
             AddPrefix(text) | StripPrefix(text) | AddSuffix(text) | StripSuffix(text) => {
                 (text.len() as f64 * 1.5).min(4.0)
             }
@@ -314,7 +321,7 @@ fn scaled(value: f64, power: i32, decimals: u32, rounded: bool) -> f64 {
 }
 
 /// As JSONata's `$round`: halves go to the even neighbour.
-fn round_to(number: f64, decimals: u32) -> f64 {
+pub(crate) fn round_to(number: f64, decimals: u32) -> f64 {
     let unit = 10f64.powi(decimals.cast_signed());
     (number * unit).round_ties_even() / unit
 }

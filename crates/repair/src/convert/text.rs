@@ -47,6 +47,12 @@ impl Conversion {
             Trim => format!("$trim({x})"),
             Unquote => format!("$replace($replace($trim({x}), /^\"|\"$/, \"\"), \"\\\"\\\"\", \"\\\"\")"),
             Part { separator, place } => format!("$split({x}, {})[{place}]", literal(separator)),
+            Behind(separator) => format!("$substringAfter({x}, {})", literal(separator)),
+            Before(separator) => {
+                let text = literal(separator);
+                let length = separator.chars().count();
+                format!("$substring({x}, 0, $length({x}) - $length($split({x}, {text})[-1]) - {length})")
+            }
             AddPrefix(prefix) => format!("{} & {x}", literal(prefix)),
             AddSuffix(suffix) => format!("{x} & {}", literal(suffix)),
             StripPrefix(prefix) => format!("$substringAfter({x}, {})", literal(prefix)),
@@ -115,6 +121,8 @@ impl Conversion {
             Trim => "without blanks around".to_owned(),
             Unquote => "without quotation marks".to_owned(),
             Part { separator, place } => format!("part {place} between \"{separator}\""),
+            Behind(separator) => format!("all behind \"{separator}\""),
+            Before(separator) => format!("all before the last \"{separator}\""),
             AddPrefix(prefix) => format!("with \"{prefix}\" before"),
             AddSuffix(suffix) => format!("with \"{suffix}\" behind"),
             StripPrefix(prefix) => format!("without \"{prefix}\" before"),

@@ -4,7 +4,7 @@ use super::DateForm::{self, *};
 
 pub(super) struct Layout {
     pub(super) form: DateForm,
-    /// `0` is a digit, `a` a letter, `f` digits of a fraction, `+` a sign; the rest stands for itself.
+    /// `0` is a digit, `d` one or two digits, `a` a letter, `f` digits of a fraction, `+` a sign; the rest stands for itself.
     mask: &'static str,
     pub(super) pattern: &'static str,
     /// Nothing for what JSONata cannot write.
@@ -47,6 +47,11 @@ pub(super) const LAYOUTS: &[Layout] = &[
     layout(DayDashes, "00-00-0000", "%d-%m-%Y", "[D01]-[M01]-[Y0001]", false, true),
     layout(DayMonthName, "00 aaa 0000", "%d %b %Y", "[D01] [MNn,*-3] [Y0001]", false, true),
     layout(DayMonthDashes, "00-aaa-0000", "%d-%b-%Y", "[D01]-[MNn,*-3]-[Y0001]", false, true),
+    layout(DayDotsShort, "d.d.0000", "%-d.%-m.%Y", "[D].[M].[Y0001]", false, true),
+    layout(DaySlashesShort, "d/d/0000", "%-d/%-m/%Y", "[D]/[M]/[Y0001]", false, true),
+    layout(MonthSlashesShort, "d/d/0000", "%-m/%-d/%Y", "[M]/[D]/[Y0001]", false, true),
+    layout(DaySlashesShortMinute, "d/d/0000 d:00", "%-d/%-m/%Y %-H:%M", "[D]/[M]/[Y0001] [H]:[m01]", true, false),
+    layout(MonthSlashesShortMinute, "d/d/0000 d:00", "%-m/%-d/%Y %-H:%M", "[M]/[D]/[Y0001] [H]:[m01]", true, false),
     layout(Compact, "00000000", "%Y%m%d", "[Y0001][M01][D01]", false, true),
     layout(CompactTime, "00000000000000", "%Y%m%d%H%M%S", "[Y0001][M01][D01][H01][m01][s01]", true, false),
     layout(Rfc1123, "aaa, 00 aaa 0000 00:00:00 GMT", "%a, %d %b %Y %H:%M:%S GMT", "[FNn,*-3], [D01] [MNn,*-3] [Y0001] [H01]:[m01]:[s01] GMT", true, true),
@@ -78,6 +83,14 @@ impl Layout {
                 let digits = bytes.iter().take_while(|byte| byte.is_ascii_digit()).count();
                 // Three digits with a Z are a form of their own.
                 if !(1..=9).contains(&digits) || self.form == IsoFractionUtc && digits == 3 {
+                    return false;
+                }
+                bytes = &bytes[digits..];
+                continue;
+            }
+            if mark == b'd' {
+                let digits = bytes.iter().take_while(|byte| byte.is_ascii_digit()).count();
+                if !(1..=2).contains(&digits) {
                     return false;
                 }
                 bytes = &bytes[digits..];

@@ -45,6 +45,12 @@ pub enum DateForm {
     DayDashes,
     DayMonthName,
     DayMonthDashes,
+    /// Day and month without a zero before them.
+    DayDotsShort,
+    DaySlashesShort,
+    MonthSlashesShort,
+    DaySlashesShortMinute,
+    MonthSlashesShortMinute,
     Compact,
     CompactTime,
     Rfc1123,
@@ -233,6 +239,14 @@ impl DateForm {
         matches!(self, Compact | CompactTime | Ticks | ExcelDay | EpochFraction | EpochMicros | EpochNanosText)
     }
 
+    /// Whether day and month go without a zero before them: what is written in full has this form, too.
+    pub(crate) fn is_short(self) -> bool {
+        matches!(
+            self,
+            DayDotsShort | DaySlashesShort | MonthSlashesShort | DaySlashesShortMinute | MonthSlashesShortMinute
+        )
+    }
+
     pub(crate) fn is_number(self) -> bool {
         NUMBER_FORMS.contains(&self)
     }
@@ -256,7 +270,8 @@ pub(crate) fn any_moment(text: &str) -> Option<i64> {
         return DotNet.parse(text);
     }
     let clear = |layout: &&Layout| {
-        !matches!(layout.form, Compact | CompactTime | MonthSlashes | MonthSlashesTime | MonthSlashesMinute)
+        let month_first = matches!(layout.form, MonthSlashes | MonthSlashesTime | MonthSlashesMinute);
+        !month_first && !layout.form.is_short() && !matches!(layout.form, Compact | CompactTime)
     };
     let layout = LAYOUTS.iter().filter(clear).find(|layout| layout.fits(text))?;
     layout.form.parse(text)

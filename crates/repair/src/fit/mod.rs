@@ -8,6 +8,7 @@ use crate::convert::Conversion::{self, *};
 use crate::convert::items;
 use crate::dates::DateForm;
 use crate::value::{as_number, equal, number_text, plain_number};
+pub(crate) use pieces::SEPARATORS;
 use pieces::{lengths_of_time, numbers_in, texts_of, then};
 
 /// Pairs of what stands in a new record and what it has to become; both say something.

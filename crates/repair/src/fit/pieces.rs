@@ -157,12 +157,21 @@ fn slices(text: &str, meant: &str) -> Vec<Conversion> {
     found
 }
 
+/// What stands between the parts of a text.
+pub(crate) const SEPARATORS: [&str; 14] = ["/", ":", "-", "_", ".", "#", " ", "|", "@", ", ", ",", ";", "=", "~"];
+
 fn parts(text: &str) -> Vec<(Conversion, &str)> {
     let mut found = Vec::new();
-    for separator in ["/", ":", "-", "_", ".", "#", " ", "|", "@", ", ", ",", ";", "=", "~"] {
+    for separator in SEPARATORS {
         let parts: Vec<_> = text.split(separator).collect();
         if !(2..=12).contains(&parts.len()) {
             continue;
+        }
+        if let (3.., Some((_, behind)), Some((before, _))) =
+            (parts.len(), text.split_once(separator), text.rsplit_once(separator))
+        {
+            found.push((Behind(separator.to_owned()), behind));
+            found.push((Before(separator.to_owned()), before));
         }
         for (index, part) in parts.iter().enumerate() {
             let place = if index == parts.len() - 1 { -1 } else { index as i64 };

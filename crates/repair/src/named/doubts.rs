@@ -91,7 +91,10 @@ pub(super) fn went_alone(
     let own: Vec<&str> = old.keys().into_iter().chain([list.as_str()]).collect();
     let parent = chosen.parent();
     let literal = chosen.literal().is_some();
-    let alien = parent
+    // The object that the whole row stands in now is no other one.
+    let home = solver.levels[read.context].home.as_ref().filter(|home| parent.steps.starts_with(&home.steps));
+    let inside = FieldPath { root: false, steps: parent.steps[home.map_or(0, |home| home.steps.len())..].to_vec() };
+    let alien = inside
         .keys()
         .iter()
         .any(|key| !names::only_wraps(key) && !own.iter().any(|name| likeness(name, key) >= Likeness::Close));

@@ -9,8 +9,9 @@ use serde_json::Value;
 
 use crate::convert::Conversion;
 use crate::evidence::Evidence;
+use crate::factor::sign_elsewhere;
 use crate::forms;
-use crate::names::{Likeness, likeness, own_name, places_alike, units_differ};
+use crate::names::{Likeness, is_for_people, likeness, own_name, places_alike, units_differ};
 use crate::path::FieldPath;
 use crate::pick::Choice;
 use crate::solve::{Resolution, Seen, Solver, parent_keys};
@@ -27,7 +28,8 @@ struct Option_ {
     conversion: Conversion,
     vocabulary: Option<usize>,
     steady: bool,
-    /// It stands where the old one stood (2), or at a place of a like name (1).
+    /// It stands where the old one stood, in the object that the row stands in now (3) or in the row (2), or at a place of
+    /// a like name (1).
     near: u8,
 }
 
@@ -81,7 +83,9 @@ fn options_of(solver: &Solver<'_>, index: usize, seen: &Seen, taken: &[FieldPath
         }
         let other = column.path.literal().map(|(_, literal)| literal);
         // A list of names and values holds what an object held under the name.
-        let spelled_out = || literal.is_none() && places_alike(old_path, &column.path) == Likeness::Exact;
+        let at_home = |path: &FieldPath| level.home.as_ref().map(|home| home.joined(path));
+        let exact = |old: &FieldPath| places_alike(old, &column.path) == Likeness::Exact;
+        let spelled_out = || literal.is_none() && (exact(old_path) || at_home(old_path).is_some_and(|old| exact(&old)));
         if (literal_lives && other != literal) || (!literal_lives && other.is_some() && !spelled_out()) {
             continue;
         }
@@ -112,6 +116,7 @@ fn weigh(
         return None;
     }
     let atom = &solver.reading.atoms[index];
+    let level = &solver.levels[atom.context];
     let cells: Vec<Option<Value>> = match &atom.lens {
         Some(_) => column.cells.iter().map(|cell| atom.seen_through_lens(cell.clone())).collect(),
         None => column.cells.clone(),
@@ -121,7 +126,14 @@ fn weigh(
         return None;
     }
     let name = &own_name(&column.path);
+    // In the object that the row stands in now, it is looked for where it stood in the row.
+    let moved = solver.levels[atom.context].home.as_ref().map(|home| home.joined(old_path));
+    let followed = moved.as_ref() == Some(&column.path);
     let own = places_alike(old_path, &column.path).max(within(solver, index, seen, column, old_path));
+    let own = match &moved {
+        Some(moved) => own.max(places_alike(moved, &column.path)).max(within(solver, index, seen, column, moved)),
+        None => own,
+    };
     let alike = match solver.ingredients.names {
         true => own.max(
             names
@@ -145,6 +157,7 @@ fn weigh(
     let form = forms::common(&seen.old);
     let distinctive = form.is_some_and(forms::Form::is_distinctive);
     let steady = forms::same_magnitude(&seen.old, &cells)
+        && sign_elsewhere(&level.old_table, &level.new_table, &seen.old, &cells).is_none()
         && (form == Some(forms::Form::Text)
             || forms::same_length(&seen.old, &cells)
             || form == Some(forms::Form::Number))
@@ -155,9 +168,14 @@ fn weigh(
         + if vocabulary.is_some() { 4.0 } else { 0.0 }
         + if distinctive { 1.5 } else { 0.0 }
         + if steady { 0.5 } else { -1.0 }
+        + if followed { 2.0 } else { 0.0 }
         + parents_alike(old_path, &column.path)
         - if column.path.root { 0.5 } else { 0.0 };
-    let near = if same_parent { 2 } else { u8::from(parents_alike(old_path, &column.path) > 0.0) };
+    let near = match (followed, same_parent) {
+        (true, _) => 3,
+        (false, true) => 2,
+        _ => u8::from(parents_alike(old_path, &column.path) > 0.0),
+    };
     (score > 1.0).then_some(Option_ {
         atom: index,
         path: column.path.clone(),
@@ -187,6 +205,7 @@ fn within(solver: &Solver<'_>, index: usize, seen: &Seen, column: &Column, old_p
             && counts(&other.path)
             && forms::common(&other.cells) == form
             && forms::same_length(&seen.old, &other.cells)
+            && !(is_for_people(other.path.last_key()) && other.cells == column.cells)
     };
     let beside = &solver.levels[solver.reading.atoms[index].context].new_table.columns;
     if beside.iter().any(rival) { Likeness::None } else { Likeness::Same }
@@ -344,7 +363,8 @@ fn namesake<'a>(solver: &'a Solver<'_>, atom: usize, chosen: &FieldPath) -> Opti
     let mut columns = solver.levels[context].new_table.columns.iter().filter(|column| {
         let path = &column.path;
         let plain = !path.root && !path.is_positional() && path.literal().is_none();
-        plain && path != chosen && path.last_key() == old.last_key()
+        let filled = column.cells.iter().any(|cell| !is_empty(cell.as_ref()));
+        plain && filled && path != chosen && path.last_key() == old.last_key()
     });
     columns.find(|column| !was_there(solver, context, column)).map(|column| &column.path)
 }

@@ -8,23 +8,24 @@ use crate::fit::{DECIMALS_WITHOUT_DUST, fit};
 use crate::table::Column;
 use crate::value::{equal, is_empty};
 
-/// The chance that a value of a recoded field was never seen, up to which its table counts as complete.
-const MOST_UNSEEN: f64 = 0.002;
+/// Examples that have to show the number which stands for nothing.
+const FEWEST_DEFAULTS: usize = 3;
 
 /// What a field shows where something is known.
 struct Shown<'a> {
     /// What it shows, and what is known.
     pairs: Vec<(&'a Value, &'a Value)>,
     both_empty: usize,
-    /// What is known where it shows nothing.
+    /// What is known where it shows nothing, and how often.
     default: Option<&'a Value>,
+    defaults: usize,
     /// What it shows where nothing is known.
     nothing: Vec<&'a Value>,
 }
 
 impl<'a> Shown<'a> {
     fn of(column: &'a Column, request: &Request<'a>) -> Option<Self> {
-        let mut shown = Self { pairs: Vec::new(), both_empty: 0, default: None, nothing: Vec::new() };
+        let mut shown = Self { pairs: Vec::new(), both_empty: 0, default: None, defaults: 0, nothing: Vec::new() };
         for (row, expected) in request.known {
             let cell = column.cells.get(*row)?.as_ref();
             match (is_empty(cell), is_empty(*expected)) {
@@ -35,16 +36,22 @@ impl<'a> Shown<'a> {
                     let value = (*expected)?;
                     // Only what itself says nothing may stand for nothing; in examples it may be any one word.
                     let says_nothing = value == &Value::Bool(false) || value.as_f64() == Some(0.0);
-                    let word = request.before.is_none() && value.is_string();
+                    let word = request.before.is_none() && (value.is_string() || value.is_number());
                     if !(says_nothing || word) || shown.default.is_some_and(|default| !equal(default, value)) {
                         return None;
                     }
                     shown.default = Some(value);
+                    shown.defaults += 1;
                 }
             }
         }
         let spoken = |word: &Value| shown.pairs.iter().any(|(_, known)| equal(known, word));
-        shown.default.is_none_or(|word| !word.is_string() || !spoken(word)).then_some(shown)
+        let may_be = |word: &Value| match word {
+            Value::String(_) => !spoken(word),
+            Value::Number(_) => word.as_f64() == Some(0.0) || shown.defaults >= FEWEST_DEFAULTS,
+            _ => true,
+        };
+        shown.default.is_none_or(may_be).then_some(shown)
     }
 
     fn is_same(&self) -> bool {
@@ -217,7 +224,13 @@ fn is_complete(conversion: &Conversion, sentinel: Option<&Value>, column: &Colum
             let seen = (before.len() + filled.clone().count()).saturating_sub(request.known.len());
             before.into_iter().all(gives)
                 && filled.all(|cell| conversion.apply(cell).is_some())
-                && has_all_values(table, request.members, seen)
+                && has_all_values(table, request, seen)
+        }
+        Conversion::Part { separator, .. } => {
+            // A part holds no separator; an old value that does was no part.
+            let before = request.before.into_iter().flat_map(|(_, values)| values.iter().flatten());
+            let mut texts = before.filter_map(Value::as_str);
+            filled.all(|cell| conversion.apply(cell).is_some()) && !texts.any(|text| text.contains(separator.as_str()))
         }
         _ => filled.all(|cell| conversion.apply(cell).is_some()) && added_everywhere(conversion, request),
     }
@@ -236,13 +249,14 @@ fn exceptions_only(pairs: &[(Value, Value)], column: &Column, request: &Request<
 
 /// Whether a table has all values there are: those that the schema counts up, or as many as would leave hardly a chance
 /// for one more to stay unseen so long.
-fn has_all_values(table: &[(Value, Value)], members: &[Value], seen: usize) -> bool {
+fn has_all_values(table: &[(Value, Value)], request: &Request<'_>, seen: usize) -> bool {
+    let members = request.members;
     let given = |member: &Value| table.iter().any(|(_, to)| equal(to, member));
     if !members.is_empty() && members.iter().all(given) || table.iter().all(|(from, _)| from.is_boolean()) {
         return true;
     }
     let values = table.len() as f64;
-    (values / (values + 1.0)).powf(seen as f64) < MOST_UNSEEN
+    seen as f64 * ((values + 1.0) / values).log2() > request.ingredients.thresholds.unseen
 }
 
 /// Text that a conversion adds stood in all values that are remembered, not only in those of known entities.

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use crate::convert::Conversion;
+use crate::factor::{Factor, other_text};
 use crate::path::FieldPath;
 use crate::value::{bits, is_empty};
 
@@ -17,6 +18,10 @@ pub(crate) enum With {
     Else(FieldPath),
     /// It is a list; each item as text, with this between.
     Items { inner: Box<Choice>, between: String },
+    /// It is a list; of each item two texts, the second of which leads over to the next item.
+    Phrases { first: FieldPath, second: FieldPath },
+    /// Another field that scales or signs the number.
+    Factor { by: FieldPath, how: Factor, by_text: bool },
 }
 
 /// A field and what is done to it. Text that has the same value everywhere.
@@ -71,6 +76,12 @@ impl Choice {
                 };
                 format!("$join({x}.{inner}, {})", Value::from(between.as_str()))
             }
+            Some(With::Phrases { first, second }) => {
+                format!("$join({x}.({} & {}))", first.render(""), second.render(""))
+            }
+            Some(With::Factor { by, how, by_text }) => {
+                how.render(&self.conversion.render(&x), &other_text(by, how, *by_text, prefix))
+            }
             None => self.conversion.render(&x),
         };
         if let Some(default) = &self.default {
@@ -80,8 +91,8 @@ impl Choice {
         let joins = self.with.is_some() || self.conversion.makes_something_of_nothing();
         let converts = self.optional && self.conversion != Conversion::Same;
         match (joins || converts, self.conversion.reads_numbers()) {
-            (true, false) => format!("({x} ? {text})"),
-            (true, true) => format!("({x} != null ? {text})"),
+            (true, false) if !matches!(self.with, Some(With::Factor { .. })) => format!("({x} ? {text})"),
+            (true, _) => format!("({x} != null ? ({text}))"),
             (false, _) if self.conversion.is_operation() => format!("({text})"),
             (false, _) => text,
         }

@@ -3,13 +3,16 @@
 mod assess;
 mod choice;
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use crate::combine::combined;
 use crate::convert::{Conversion, items};
+use crate::factor::{said_beside, sign_elsewhere};
 use crate::forms::{self, Form};
 use crate::names::Likeness;
-use crate::path::{FieldPath, Step};
+use crate::path::FieldPath;
 use crate::settings::Ingredients;
 use crate::settle::{has_namesake, rank, settle, vocabulary_bits};
 use crate::table::{Column, Table};
@@ -37,14 +40,16 @@ pub(crate) struct Request<'a> {
     pub(crate) rarity: &'a Rarity,
     /// The field is still there and shows something else: what other fields showed before says nothing either.
     pub(crate) redefined: bool,
+    /// Fields that show something else for every known row: what they were before says nothing.
+    pub(crate) changed: &'a HashSet<FieldPath>,
     /// The known rows are later states: what is recoded cannot be told from what went on.
     pub(crate) stale: bool,
     /// What the mapping does to the value: known values have gone through it, those of the table have not.
     pub(crate) lens: Option<&'a Conversion>,
     /// What the expressions around the value make of it, where that is known.
     pub(crate) outputs: Option<Outputs<'a>>,
-    /// The object that most of what is read beside it stands in now.
-    pub(crate) home: Option<&'a [Step]>,
+    /// The object that most of what was read beside it stands in now.
+    pub(crate) home: Option<&'a FieldPath>,
     /// The selector under which all literals of the old selectors are found again.
     pub(crate) selector: Option<&'a [String]>,
     pub(crate) ingredients: Ingredients,
@@ -68,6 +73,10 @@ pub(crate) enum Pick {
     None,
 }
 
+/// What a flag differs by from other values, in bits.
+const MORE_FOR_FLAGS: f64 = 2.0;
+const LESS_FOR_FLAGS: f64 = 1.5;
+
 pub(crate) fn pick(request: &Request<'_>, table: &Table) -> Pick {
     let filled = request.known.iter().filter(|(_, value)| !is_empty(*value)).count();
     if filled == 0 {
@@ -78,7 +87,7 @@ pub(crate) fn pick(request: &Request<'_>, table: &Table) -> Pick {
         .iter()
         .flat_map(|column| assess(column, request))
         .map(|choice| counts_the_list(choice, table))
-        .filter(|choice| !was_something_else(choice, request, table))
+        .filter(|choice| !was_something_else(choice, request, table) && keeps_sign(choice, request, table))
         .collect();
     if choices.is_empty() && request.ingredients.conversions {
         choices = combined(request, table);
@@ -108,18 +117,19 @@ pub(crate) fn pick(request: &Request<'_>, table: &Table) -> Pick {
         let first = cells.next().flatten();
         !several || cells.any(|cell| !equal_options(cell, first))
     };
-    let at_home = |column: &&Column| request.home.is_none_or(|home| column.path.steps.starts_with(home));
-    let could_be = |column: &&Column| !before(column) && alike(column) && varies(column) && at_home(column);
+    let could_be = |column: &&Column| !before(column) && alike(column) && varies(column);
     let eligible = table.columns.iter().filter(could_be).count();
     let any = table.columns.iter().filter(|column| !before(column)).count();
     let chance = (1.0 + eligible as f64).log2();
+    let bits = request.ingredients.thresholds;
     let enough = |choice: &Choice| {
         let named = rank(choice, request) >= Likeness::Close;
         let needed = match (named, form) {
-            (true, Some(Form::Flag)) => 6.0,
-            (true, _) => 4.0,
-            (false, Some(Form::Flag)) => 4.5 + chance,
-            (false, _) => 6.0 + chance,
+            (true, Some(Form::Flag)) => bits.named + MORE_FOR_FLAGS,
+            (true, _) => bits.named,
+            // Each row of a flag counts for more than one bit, so that chance takes fewer of them.
+            (false, Some(Form::Flag)) => bits.unnamed - LESS_FOR_FLAGS + chance,
+            (false, _) => bits.unnamed + chance,
         };
         // One value that many rows have says nothing, whatever the names.
         // A field of the very name may have been recoded; another one needs more than chance to be it.
@@ -130,7 +140,7 @@ pub(crate) fn pick(request: &Request<'_>, table: &Table) -> Pick {
         } else {
             needed
         };
-        let needed = if request.stale { needed + 6.0 } else { needed };
+        let needed = if request.stale { needed + bits.later } else { needed };
         let needed = if has_namesake(choice, request, table) { needed.max(20.0) } else { needed };
         let rests_on_one = choice.support.values < 2 && choice.support.bits < 12.0;
         let words = if choice.support.records >= if named { 3 } else { 4 } && choice.support.values >= 2 {
@@ -147,7 +157,7 @@ pub(crate) fn pick(request: &Request<'_>, table: &Table) -> Pick {
         return Pick::None;
     }
     // What only its name lifts above chance has every field for a rival that fits as well, whatever that one is called.
-    let by_name = !choices.iter().any(|choice| choice.support.bits - learned(choice) >= 6.0 + chance);
+    let by_name = !choices.iter().any(|choice| choice.support.bits - learned(choice) >= bits.unnamed + chance);
     choices.retain(|choice| {
         let fits_as_it_is = choice.conversion == Conversion::Same && !choice.path.is_positional();
         enough(choice) || (by_name && fits_as_it_is && choice.path.literal().is_none())
@@ -155,7 +165,10 @@ pub(crate) fn pick(request: &Request<'_>, table: &Table) -> Pick {
     if !request.ingredients.ambiguity {
         return Pick::One(choices.swap_remove(0));
     }
-    settle(choices, request, table)
+    match settle(choices, request, table) {
+        Pick::One(choice) if request.ingredients.structure => said_beside(choice, request, table),
+        other => other,
+    }
 }
 
 /// Items are counted as such, if all of them have the field by which they were.
@@ -187,6 +200,16 @@ fn recoded_in_place(choice: &Choice, request: &Request<'_>) -> bool {
     matches!(choice.conversion, Conversion::Table(_) | Conversion::Is(_)) && request.old_path == Some(&choice.path)
 }
 
+/// Whether no other field may tell the sign that the chosen one does not show; a known number below zero settles it.
+fn keeps_sign(choice: &Choice, request: &Request<'_>, now: &Table) -> bool {
+    let Some((table, before)) = request.before else { return true };
+    let below = |value: &Value| value.as_f64().is_some_and(|number| number < 0.0);
+    let Some(column) = now.get(&choice.path).filter(|_| choice.with.is_none()) else { return true };
+    let shown: Vec<Option<Value>> = column.cells.iter().map(|cell| choice.predict(cell.as_ref())).collect();
+    request.known.iter().any(|(_, value)| value.is_some_and(below))
+        || sign_elsewhere(table, now, before, &shown).is_none()
+}
+
 /// Whether the field was there before, unread, and showed something else.
 fn was_something_else(choice: &Choice, request: &Request<'_>, now: &Table) -> bool {
     let Some((table, values)) = request.before else { return false };
@@ -197,7 +220,8 @@ fn was_something_else(choice: &Choice, request: &Request<'_>, now: &Table) -> bo
     // Values of another form: the name was given to something new, and what it was says nothing.
     let form = now.get(&choice.path).and_then(|column| forms::common(&column.cells));
     let strong = choice.support.bits >= 24.0 && choice.support.values >= 2;
-    if strong && (request.redefined || form.is_some() && form != forms::common(&column.cells)) {
+    let other_form = || form.is_some() && form != forms::common(&column.cells);
+    if strong && (request.redefined || request.changed.contains(&choice.path) || other_form()) {
         return false;
     }
     let both =

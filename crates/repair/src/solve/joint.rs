@@ -1,13 +1,13 @@
 //! What holds for several values together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Resolution, Seen, Solver};
 use crate::convert::Conversion;
 use crate::evidence::Evidence;
 use crate::forms;
 use crate::path::{FieldPath, Literal};
-use crate::pick::Choice;
+use crate::pick::{Choice, Support};
 use crate::rewrite::{Edit, splice};
 use crate::schema::FieldSchema;
 use crate::value::is_empty;
@@ -118,6 +118,33 @@ impl Solver<'_> {
             });
             if let Some((choice, evidence)) = found.filter(|_| one_list) {
                 *resolution = Resolution::new(Some(choice), evidence);
+            }
+        }
+    }
+
+    /// What stood in one object stands in one object still: of several places for a value, the one beside what is proven.
+    pub(super) fn same_home(&self, resolutions: &mut [Resolution]) {
+        for index in 0..resolutions.len() {
+            let atom = &self.reading.atoms[index];
+            let around = atom.path.as_ref().map(FieldPath::parent).filter(|around| !around.steps.is_empty());
+            let Some(around) = around.filter(|_| matches!(resolutions[index].evidence, Evidence::Tied { .. })) else {
+                continue;
+            };
+            let beside = self.reading.atoms.iter().zip(resolutions.iter()).enumerate().filter(|(other, (read, _))| {
+                let same_object = read.path.as_ref().is_some_and(|path| path.parent() == around);
+                *other != index && read.context == atom.context && same_object
+            });
+            let proven = beside.filter_map(|(_, (_, resolution))| {
+                let choice = resolution.choice.as_ref().filter(|choice| !choice.path.steps.is_empty())?;
+                matches!(resolution.evidence, Evidence::Proven { .. }).then(|| choice.path.parent())
+            });
+            let homes: BTreeSet<FieldPath> = proven.collect();
+            let [home] = homes.iter().collect::<Vec<_>>()[..] else { continue };
+            let all = resolutions[index].choice.iter().chain(&resolutions[index].rivals);
+            let mut inside = all.filter(|choice| choice.path.parent() == *home && !home.steps.is_empty());
+            if let (Some(choice), None) = (inside.next().cloned(), inside.next()) {
+                let Support { records, values, bits } = choice.support;
+                resolutions[index] = Resolution::new(Some(choice), Evidence::Proven { records, values, bits });
             }
         }
     }

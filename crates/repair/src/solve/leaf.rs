@@ -9,7 +9,7 @@ use crate::path::FieldPath;
 use crate::pick::{Choice, Pick, Rarity, Request, pick};
 use crate::rewrite::{Edit, splice};
 use crate::schema::FieldSchema;
-use crate::syntax::Leaf;
+use crate::syntax::{AROUND, Leaf};
 use crate::value::{Empty, empty_kind, equal, equal_options, is_empty};
 
 impl Solver<'_> {
@@ -62,6 +62,7 @@ impl Solver<'_> {
             && (weak || (fitted && !leaf.conditional) || (!volatile && contradicted(&text).is_some()))
             && let Some((found, proof)) = self.whole_leaf(leaf, &old, &known, weak || contradicted(&text).is_some())
         {
+            let found = self.nothing_as_before(leaf, &old_text, &old, found);
             edits.retain(|edit| !(edit.span.start >= leaf.span.start && edit.span.end <= leaf.span.end));
             edits.push(Edit { span: leaf.span, text: found.clone() });
             (text, evidence) = (found, proof);
@@ -128,6 +129,7 @@ impl Solver<'_> {
             codes: &[],
             rarity: &Rarity::of(old.iter().flatten()),
             redefined: false,
+            changed: &level.changed,
             stale: level.is_stale(),
             lens: None,
             outputs: None,
@@ -145,6 +147,27 @@ impl Solver<'_> {
         let text = if list { format!("[{text}]") } else { text };
         let support = choice.support;
         Some((text, Evidence::Proven { records: support.records, values: support.values, bits: support.bits }))
+    }
+
+    /// A field that takes the place of an expression says of nothing what the expression said of it, whether or not a
+    /// record has shown it by now.
+    fn nothing_as_before(&self, leaf: &Leaf, old_text: &str, old: &[Option<Value>], field: String) -> String {
+        let schema = FieldSchema::of(self.schema, &leaf.path);
+        let nothing = Value::Object(serde_json::Map::new());
+        let prelude = self.prelude(leaf.context, &[]);
+        let meant = self.evaluator.part(&prelude, old_text, &nothing, &nothing).ok().flatten();
+        let mut empty = old.iter().filter(|output| is_empty(output.as_ref())).peekable();
+        let was_null = empty.peek().is_some() && empty.all(|output| output.as_ref() == Some(&Value::Null));
+        let target = match meant {
+            Some(meant) if meant.is_null() || leaf.conditional => meant,
+            _ if was_null => Value::Null,
+            _ => return field,
+        };
+        let is_plain = !target.is_array() && !target.is_object() && !field.starts_with('[');
+        if !is_plain || !schema.allows(Some(&target)) {
+            return field;
+        }
+        or_else(&field, &field, &target, &self.eval_new(leaf.context, &field), &schema)
     }
 
     /// What the output becomes where its values say nothing, in a way that was not there before.
@@ -262,24 +285,28 @@ impl Solver<'_> {
         {
             return None;
         }
-        let texts = now.iter().flatten().all(Value::is_string);
-        let guarded = match texts && !schema.allows(Some(&Value::from(""))) {
-            true => format!("{x} ? {text} : null"),
-            false => format!("$exists({x}) ? {text} : null"),
-        };
-        Some(guarded)
+        Some(or_else(&x, text, &Value::Null, &now, schema))
     }
 
     pub(super) fn atom_text(&self, index: usize, resolution: &Resolution) -> String {
         let atom = &self.reading.atoms[index];
         let prefix = atom.sites.first().map(|(_, prefix)| prefix.as_str()).unwrap_or_default();
         match &resolution.choice {
-            Some(choice) if !choice.path.steps.is_empty() => choice.path.render(prefix),
+            Some(choice) if !choice.path.steps.is_empty() && !prefix.starts_with(AROUND) => choice.path.render(prefix),
             _ => atom.sites.first().map_or_else(
                 || atom.text.clone(),
                 |(span, _)| self.reading.source.get(span.start..span.end).unwrap_or_default().to_owned(),
             ),
         }
+    }
+}
+
+/// `text` where `x`, which is `now`, says something, and else `nothing`.
+fn or_else(x: &str, text: &str, nothing: &Value, now: &[Option<Value>], schema: &FieldSchema) -> String {
+    let texts = now.iter().flatten().all(Value::is_string);
+    match texts && !schema.allows(Some(&Value::from(""))) {
+        true => format!("{x} ? {text} : {nothing}"),
+        false => format!("$exists({x}) ? {text} : {nothing}"),
     }
 }
 

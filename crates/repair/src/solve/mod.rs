@@ -1,7 +1,9 @@
 //! From an old mapping and two sides of records to a new mapping: contexts first, fields second, one joint choice.
 
+mod edits;
 mod joint;
 mod leaf;
+mod merged;
 mod trials;
 mod values;
 
@@ -18,7 +20,6 @@ use crate::join::Output;
 use crate::named;
 use crate::path::{FieldPath, Literal, Step};
 use crate::pick::Choice;
-use crate::places::ROW_KEY;
 use crate::profile::OutputProfile;
 use crate::rewrite::{Edit, splice};
 use crate::rows::{Level, link};
@@ -124,11 +125,12 @@ impl<'a> Solver<'a> {
             for (index, level) in levels.iter_mut().enumerate() {
                 let outputs = outputs_of(reading, index, level, &old_records, evaluator);
                 let reads = if index == 0 { all.clone() } else { fields_of(index) };
-                level.join_by_outputs(&reads, &outputs);
+                level.join_by_outputs(&reads, &outputs, ingredients.thresholds);
             }
         }
         let parents: Vec<Option<usize>> = reading.contexts.iter().map(|context| context.parent).collect();
-        link(&mut levels, &parents);
+        link(&mut levels, &parents, ingredients.thresholds);
+        levels.iter_mut().for_each(Level::note_changed);
         let selectors = levels.iter().enumerate().map(|(index, level)| selector_of(reading, index, level)).collect();
         Self {
             reading,
@@ -150,12 +152,7 @@ impl<'a> Solver<'a> {
 
     /// The functions and variables that a part of the mapping may use, with the edits made.
     fn prelude(&self, context: usize, edits: &[Edit]) -> String {
-        let mut text = self.reading.prelude.clone();
-        for (_, span) in self.reading.bindings.iter().filter(|(known, _)| *known == context) {
-            text.push_str(&splice(self.reading.source, *span, edits));
-            text.push_str("; ");
-        }
-        text
+        self.reading.prelude.clone() + &self.reading.variables(context, edits)
     }
 
     fn eval_old(&self, context: usize, text: &str) -> Vec<Option<Value>> {
@@ -182,16 +179,19 @@ impl<'a> Solver<'a> {
 
     pub(crate) fn solve(&self) -> Solution {
         let seen: Vec<Seen> = self.reading.atoms.iter().map(|atom| self.see(atom)).collect();
+        let merged = self.merged(&seen).into_iter().enumerate();
         let mut resolutions: Vec<Option<Resolution>> =
-            (0..self.reading.atoms.len()).map(|index| self.by_values(index, &seen[index], &[])).collect();
+            merged.map(|(index, part)| part.or_else(|| self.by_values(index, &seen[index], &[]))).collect();
         self.other_parts(&seen, &mut resolutions);
         named::resolve(self, &seen, &mut resolutions);
         self.containers(&seen, &mut resolutions);
         let mut resolutions: Vec<Resolution> =
             resolutions.into_iter().map(|known| known.unwrap_or(Resolution::stays(Evidence::Gone))).collect();
         self.same_selector(&mut resolutions);
+        self.same_home(&mut resolutions);
         self.one_for_all(&seen, &mut resolutions);
         self.relax(&mut resolutions);
+        self.around_moved_rows(&mut resolutions);
 
         let mut edits = self.context_edits(&resolutions);
         edits.extend(self.atom_edits(&resolutions));
@@ -256,43 +256,6 @@ impl<'a> Solver<'a> {
         let mut filled = new.iter().flatten().filter(|value| !is_empty(Some(value))).peekable();
         let wrapped = !container && filled.peek().is_some() && filled.all(holds_objects);
         Seen { old, new, container, wrapped }
-    }
-
-    fn context_edits(&self, resolutions: &[Resolution]) -> Vec<Edit> {
-        let mut edits = Vec::new();
-        for (index, (context, level)) in self.reading.contexts.iter().zip(&self.levels).enumerate() {
-            let Some(moved) = &level.moved else { continue };
-            let reads_key = self.reading.atoms.iter().zip(resolutions).any(|(atom, resolution)| {
-                let choice = resolution.choice.as_ref();
-                atom.context == index && choice.is_some_and(|choice| choice.path.last_key() == ROW_KEY)
-            });
-            let moved = level.moved_with_key.as_ref().filter(|_| reads_key).unwrap_or(moved);
-            for (span, prefix) in &context.spans {
-                let text = if prefix.is_empty() || moved == "$" { moved.clone() } else { format!("{prefix}.{moved}") };
-                edits.push(Edit { span: *span, text });
-            }
-        }
-        edits
-    }
-
-    fn atom_edits(&self, resolutions: &[Resolution]) -> Vec<Edit> {
-        let mut edits = Vec::new();
-        for (atom, resolution) in self.reading.atoms.iter().zip(resolutions) {
-            let Some(choice) = &resolution.choice else { continue };
-            for (span, prefix) in &atom.sites {
-                let old = self.reading.source.get(span.start..span.end).unwrap_or_default();
-                let text = if choice.path.steps.is_empty() {
-                    let text = choice.conversion.render(old);
-                    if choice.conversion.is_operation() { format!("({text})") } else { text }
-                } else {
-                    choice.render(prefix)
-                };
-                if text != old {
-                    edits.push(Edit { span: *span, text });
-                }
-            }
-        }
-        edits
     }
 
     fn reproduced(&self, outcomes: &[Outcome]) -> (usize, usize) {

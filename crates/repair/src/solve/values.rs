@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::{Resolution, Seen, Solver, Values};
 use crate::convert::{Conversion, items};
 use crate::evidence::Evidence;
+use crate::factor::sign_elsewhere;
 use crate::forms::{self, Form};
 use crate::path::{FieldPath, Step};
 use crate::pick::{Choice, Outputs, Pick, Rarity, Request, pick};
@@ -17,7 +18,7 @@ impl Solver<'_> {
     pub(super) fn by_values(&self, index: usize, seen: &Seen, codes: &[(FieldPath, String)]) -> Option<Resolution> {
         let atom = &self.reading.atoms[index];
         let level = &self.levels[atom.context];
-        if seen.container {
+        if seen.container || level.lost {
             return None;
         }
         let known: Vec<(usize, Option<&Value>)> =
@@ -39,6 +40,9 @@ impl Solver<'_> {
             }
         }
         if alive && disagree == 0 {
+            if let Some(sign) = self.without_sign(atom.context, seen, &known) {
+                return Some(sign);
+            }
             if agree > 0 {
                 return Some(Resolution::stays(Evidence::Kept { confirmed: agree }));
             }
@@ -108,10 +112,11 @@ impl Solver<'_> {
             codes,
             rarity: &Rarity::of(seen.old.iter().flatten()),
             redefined: alive,
+            changed: &level.changed,
             stale: level.is_stale(),
             lens: atom.lens.as_ref(),
             outputs,
-            home: None,
+            home: level.home.as_ref(),
             selector: self.selector(atom.context),
             ingredients: self.ingredients,
         };
@@ -191,6 +196,18 @@ impl Solver<'_> {
         let now: Vec<&Column> = both.filter_map(|column| level.new_table.get(&column.path)).collect();
         let lists = now.iter().filter(|column| of_one(&column.cells)).count();
         lists >= FEWEST_LISTS.min(2) && lists * 2 > now.len()
+    }
+
+    /// Numbers that are never below zero any more, while a new field may tell the sign.
+    fn without_sign(&self, context: usize, seen: &Seen, known: &[(usize, Option<&Value>)]) -> Option<Resolution> {
+        let below = |value: &Value| value.as_f64().is_some_and(|number| number < 0.0);
+        if known.iter().any(|(_, value)| value.is_some_and(below)) {
+            return None;
+        }
+        let level = &self.levels[context];
+        let field = sign_elsewhere(&level.old_table, &level.new_table, &seen.old, &seen.new)?;
+        let example = format!("never below zero now; {field} may tell the sign");
+        Some(Resolution::stays(Evidence::Refuted { example }))
     }
 
     /// No known entity shows it: the form of the values has to do.

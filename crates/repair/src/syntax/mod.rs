@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::convert::Conversion;
 use crate::path::FieldPath;
+use crate::rewrite::{Edit, splice};
 
 /// Rows that a part of the mapping is evaluated for. The first is the record itself.
 #[derive(Debug, Clone)]
@@ -20,7 +21,12 @@ pub(crate) struct Context {
     pub(crate) spans: Vec<(Span, String)>,
     /// The rows are what a variable holds: they move with what the variable is made of.
     pub(crate) computed: bool,
+    /// What the author asks of the rows at the path, beyond selectors.
+    pub(crate) filter: Vec<String>,
 }
+
+/// Stands before the rows that a value is read around of: `%` of these rows.
+pub(crate) const AROUND: char = '%';
 
 /// A value that the mapping reads of a row.
 #[derive(Debug, Clone)]
@@ -60,6 +66,16 @@ pub(crate) struct Leaf {
     pub(crate) conditional: bool,
 }
 
+/// A variable that is set.
+#[derive(Debug, Clone)]
+pub(crate) struct Binding {
+    pub(crate) context: usize,
+    pub(crate) name: String,
+    pub(crate) span: Span,
+    /// Where what it is set to stands.
+    pub(crate) value: Span,
+}
+
 pub(crate) struct Reading<'a> {
     pub(crate) source: &'a str,
     pub(crate) contexts: Vec<Context>,
@@ -68,7 +84,7 @@ pub(crate) struct Reading<'a> {
     /// Functions that the mapping defines for itself, as text to be put before parts of it.
     pub(crate) prelude: String,
     /// Variables that are set for the rows of a context, in order.
-    pub(crate) bindings: Vec<(usize, Span)>,
+    pub(crate) bindings: Vec<Binding>,
     pub(crate) opaque: bool,
 }
 
@@ -80,6 +96,7 @@ impl<'a> Reading<'a> {
             path: Some(FieldPath::default()),
             spans: Vec::new(),
             computed: false,
+            filter: Vec::new(),
         };
         let mut reading = Self {
             source: &ast.source,
@@ -108,6 +125,18 @@ impl<'a> Reading<'a> {
 }
 
 impl Reading<'_> {
+    /// The variables that a part of the mapping in this context may use: its own and those of the record.
+    pub(crate) fn variables(&self, context: usize, edits: &[Edit]) -> String {
+        let set = |binding: &Binding| {
+            if binding.context == context {
+                return Some(format!("{}; ", splice(self.source, binding.span, edits)));
+            }
+            let value = || splice(self.source, binding.value, edits);
+            (binding.context == 0).then(|| format!("${} := $$.({}); ", binding.name, value()))
+        };
+        self.bindings.iter().filter_map(set).collect()
+    }
+
     /// The way from the record to the rows of a context, if it is plain.
     pub(crate) fn path_of(&self, context: usize) -> Option<FieldPath> {
         let context = &self.contexts[context];

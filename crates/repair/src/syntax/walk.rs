@@ -1,16 +1,23 @@
 //! The walk over a syntax tree that notes what is read.
 
-use jlens_core::ast::{Node, NodeKind, Span};
+use jlens_core::ast::{LambdaDef, Node, NodeKind, Span};
 
-use super::steps::{field_path, is_simple, lens_of, looked_up};
-use super::{Atom, Context, Leaf, Reading};
+use super::steps::{field_path, is_simple, lens_of, looked_up, path_of_call, rows_and_filter};
+use super::{AROUND, Atom, Binding, Context, Leaf, Reading};
 use crate::convert::Conversion;
-use crate::path::FieldPath;
+use crate::path::{FieldPath, Step};
 
 /// Notes all that is read from a node on, where the record itself is the row.
 pub(super) fn over<'a>(reading: &mut Reading<'a>, root: &'a Node) {
-    let mut walk =
-        Walk { reading, names: Vec::new(), computed: Vec::new(), binding: Vec::new(), open: Vec::new(), lens: None };
+    let mut walk = Walk {
+        reading,
+        names: Vec::new(),
+        helpers: Vec::new(),
+        computed: Vec::new(),
+        binding: Vec::new(),
+        open: Vec::new(),
+        lens: None,
+    };
     walk.node(root, &Scope { context: 0, prefix: String::new() });
 }
 
@@ -36,6 +43,8 @@ struct Walk<'r, 'a> {
     reading: &'r mut Reading<'a>,
     /// Variables that stand for rows.
     names: Vec<(String, usize)>,
+    /// Functions that the author wrote, and the rows that `$` is in them.
+    helpers: Vec<(&'a str, usize, &'a LambdaDef)>,
     computed: Vec<Computed>,
     /// What the variables that are being set are made of, outermost first.
     binding: Vec<Vec<usize>>,
@@ -75,7 +84,12 @@ impl<'a> Walk<'_, 'a> {
             NodeKind::Function { .. } if looked_up(node).is_some() => {
                 self.path(node, std::slice::from_ref(node), scope)
             }
-            NodeKind::Function { procedure, args } => self.call(procedure, args, scope),
+            NodeKind::Function { procedure, args } => match self.helper(procedure, args, scope) {
+                Some(path) => {
+                    self.atom(scope.context, path.render(""), Some(path), node.span, scope.prefix.clone());
+                }
+                None => self.call(procedure, args, scope),
+            },
             NodeKind::Bind { lhs, rhs } => self.bind(node, lhs, rhs, scope),
             NodeKind::Wildcard | NodeKind::Descendant | NodeKind::Parent { .. } | NodeKind::Transform(_) => {
                 self.mark_opaque();
@@ -148,10 +162,16 @@ impl<'a> Walk<'_, 'a> {
         let rows = match self.computed[index].rows {
             Some(rows) => rows,
             None => {
-                let set = self.reading.bindings.iter().filter(|(known, _)| *known == context);
-                let set: String = set.map(|(_, span)| format!("{}; ", self.text(*span))).collect();
+                let set = self.reading.variables(context, &[]);
                 let text = format!("({}{set}${name})", self.reading.prelude);
-                let rows = Context { parent: Some(context), text, path: None, spans: Vec::new(), computed: true };
+                let rows = Context {
+                    parent: Some(context),
+                    text,
+                    path: None,
+                    spans: Vec::new(),
+                    computed: true,
+                    filter: Vec::new(),
+                };
                 self.reading.contexts.push(rows);
                 self.reading.contexts.len() - 1
             }
@@ -170,7 +190,26 @@ impl<'a> Walk<'_, 'a> {
         }
     }
 
+    /// The rows around those that names are read of, where one name leads from them to these.
+    fn around(&self, scope: &Scope) -> Option<usize> {
+        let context = &self.reading.contexts[scope.context];
+        let single = context.path.as_ref().is_some_and(|path| matches!(path.steps.as_slice(), [Step::Key(_)]));
+        let plain = single && scope.prefix.is_empty() && context.filter.is_empty() && !context.computed;
+        context.parent.filter(|_| plain)
+    }
+
     fn path(&mut self, node: &'a Node, steps: &'a [Node], scope: &Scope) {
+        if let [Node { kind: NodeKind::Parent { .. }, span, .. }, rest @ .., last] = steps
+            && steps[1..].iter().all(is_simple)
+            && node.attrs.group.is_none()
+            && let Some(around) = self.around(scope)
+        {
+            let head = rest.first().unwrap_or(last);
+            let text = self.text(Span::new(head.span.start, last.span.end)).to_owned();
+            let whole = Span::new(span.start, last.span.end);
+            self.atom(around, text, field_path(&steps[1..]), whole, format!("{AROUND}{}", scope.context));
+            return;
+        }
         let (mut base, mut taken) = (scope.clone(), 0);
         if let Some(Node { kind: NodeKind::Variable { name }, attrs, .. }) = steps.first() {
             match self.scope_of(name, scope) {
@@ -223,7 +262,14 @@ impl<'a> Walk<'_, 'a> {
         }
         let iterates =
             !run.is_empty() || (first == 1 && matches!(&steps[0].kind, NodeKind::Variable { name } if name.is_empty()));
-        let inner = if iterates { self.context(base.context, text, path, span, base.prefix) } else { base.context };
+        let inner = if iterates {
+            let (rows, filter) = rows_and_filter(run, |span| self.text(span).to_owned());
+            let inner = self.context(base.context, text, rows, span, base.prefix);
+            self.reading.contexts[inner].filter = filter;
+            inner
+        } else {
+            base.context
+        };
         let rest = &steps[taken..];
         let scope = Scope { context: inner, prefix: String::new() };
         for (index, step) in rest.iter().enumerate() {
@@ -250,7 +296,8 @@ impl<'a> Walk<'_, 'a> {
     fn context(&mut self, parent: usize, text: String, path: Option<FieldPath>, span: Span, prefix: String) -> usize {
         let known = self.reading.contexts.iter().position(|known| known.parent == Some(parent) && known.text == text);
         let index = known.unwrap_or_else(|| {
-            let context = Context { parent: Some(parent), text, path, spans: Vec::new(), computed: false };
+            let (spans, filter) = (Vec::new(), Vec::new());
+            let context = Context { parent: Some(parent), text, path, spans, computed: false, filter };
             self.reading.contexts.push(context);
             self.reading.contexts.len() - 1
         });
@@ -270,6 +317,13 @@ impl<'a> Walk<'_, 'a> {
         }
         self.reading.atoms[index].sites.push((span, prefix));
         self.note(index);
+    }
+
+    /// What a call of an author's function reads, if that is one path with the literals of the call.
+    fn helper(&self, procedure: &Node, args: &[Node], scope: &Scope) -> Option<FieldPath> {
+        let NodeKind::Variable { name } = &procedure.kind else { return None };
+        let (_, context, function) = self.helpers.iter().rev().find(|(known, ..)| known == name)?;
+        path_of_call(function, args).filter(|_| *context == scope.context)
     }
 
     fn call(&mut self, procedure: &'a Node, args: &'a [Node], scope: &Scope) {
@@ -300,10 +354,16 @@ impl<'a> Walk<'_, 'a> {
         }
     }
 
+    fn set(&mut self, context: usize, name: &str, node: &Node, value: &Node) {
+        let binding = Binding { context, name: name.to_owned(), span: node.span, value: value.span };
+        self.reading.bindings.push(binding);
+    }
+
     fn bind(&mut self, node: &'a Node, lhs: &'a Node, rhs: &'a Node, scope: &Scope) {
         let NodeKind::Variable { name } = &lhs.kind else { return };
         match &rhs.kind {
-            NodeKind::Lambda(_) => {
+            NodeKind::Lambda(function) => {
+                self.helpers.push((name.as_str(), scope.context, function));
                 let text = self.text(node.span).to_owned();
                 self.reading.prelude.push_str(&format!("{text}; "));
             }
@@ -311,7 +371,7 @@ impl<'a> Walk<'_, 'a> {
                 let text = self.text(rhs.span).to_owned();
                 let context = self.context(scope.context, text, field_path(steps), rhs.span, scope.prefix.clone());
                 self.names.push((name.clone(), context));
-                self.reading.bindings.push((scope.context, node.span));
+                self.set(scope.context, name, node, rhs);
             }
             _ => {
                 self.binding.push(Vec::new());
@@ -319,7 +379,7 @@ impl<'a> Walk<'_, 'a> {
                 let atoms = self.binding.pop().unwrap_or_default();
                 let context = scope.context;
                 self.computed.push(Computed { name: name.clone(), atoms, context, rows: None });
-                self.reading.bindings.push((context, node.span));
+                self.set(context, name, node, rhs);
             }
         }
     }

@@ -8,9 +8,10 @@ pub(crate) fn drift(source: &mut Source, random: &mut Random) -> Option<&'static
     let index = *random.pick(&read);
     let taken: Vec<String> = source.fields.iter().filter_map(|field| field.path.last().cloned()).collect();
     let halved = source.fields.iter().any(|field| field.form == Form::Halves);
+    let marked = source.fields.iter().any(|field| field.form == Form::Marked);
     let field = &mut source.fields[index];
     let plain = field.form == Form::Plain;
-    Some(match random.below(12) {
+    Some(match random.below(15) {
         0 if field.form != Form::Halves => {
             let name = (*random.pick(names_of(field.kind))).to_owned();
             let name = if taken.contains(&name) { format!("fld{:06x}", random.below(1 << 24)) } else { name };
@@ -90,6 +91,18 @@ pub(crate) fn drift(source: &mut Source, random: &mut Random) -> Option<&'static
         11 if field.form == Form::Halves => {
             field.form = Form::Plain;
             "merge"
+        }
+        12 if plain && field.kind == Kind::Price => {
+            field.form = Form::Divided;
+            "divisor"
+        }
+        13 if plain && field.kind == Kind::Balance && !marked => {
+            field.form = Form::Marked;
+            "sign"
+        }
+        14 if plain && matches!(field.kind, Kind::Email | Kind::City | Kind::Note | Kind::Day) => {
+            field.form = Form::Paired;
+            "pair"
         }
         _ => return None,
     })

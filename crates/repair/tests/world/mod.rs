@@ -37,6 +37,8 @@ pub(crate) enum Kind {
     Person,
     Email,
     Price,
+    /// Above or below zero.
+    Balance,
     Count,
     Moment,
     Day,
@@ -47,10 +49,11 @@ pub(crate) enum Kind {
     Tags,
 }
 
-const KINDS: [Kind; 11] = [
+const KINDS: [Kind; 12] = [
     Kind::Person,
     Kind::Email,
     Kind::Price,
+    Kind::Balance,
     Kind::Count,
     Kind::Moment,
     Kind::Day,
@@ -73,6 +76,7 @@ fn names_of(kind: Kind) -> &'static [&'static str] {
         Kind::Person => &["name", "customer_name", "contact", "owner"],
         Kind::Email => &["email", "mail", "email_address"],
         Kind::Price => &["price", "total", "amount", "net_amount", "fee"],
+        Kind::Balance => &["balance", "result", "delta"],
         Kind::Count => &["count", "quantity", "stock", "views"],
         Kind::Moment => &["created_at", "updated_at", "published_at", "seen_at"],
         Kind::Day => &["due_date", "start_date", "end_date", "birthday"],
@@ -95,6 +99,7 @@ fn fresh_value(kind: Kind, random: &mut Random) -> Value {
             )
         }
         Kind::Price => json!((random.below(90_000) + 100) as f64 / 100.0),
+        Kind::Balance => json!((random.below(180_000) as f64 - 90_000.5).round() / 100.0),
         Kind::Count => json!(random.below(5_000)),
         Kind::Moment => json!(format!(
             "202{}-{:02}-{:02}T{:02}:{:02}:{:02}Z",
@@ -134,6 +139,12 @@ pub(crate) enum Form {
     Prefixed,
     Halves,
     Listed,
+    /// As a whole number and what it has to be divided by.
+    Divided,
+    /// Without its sign, which stands beside it as a word.
+    Marked,
+    /// In a list of names and values.
+    Paired,
 }
 
 #[derive(Debug, Clone)]
@@ -207,12 +218,21 @@ impl Source {
 
     pub(crate) fn row(&self, entity: &Entity) -> Value {
         let mut row = Map::new();
+        let mut pairs = Vec::new();
         for (field, value) in self.fields.iter().zip(entity) {
             if let Some(value) = value {
                 for (path, value) in written(field, value) {
                     put(&mut row, &path, value);
                 }
+                if field.form == Form::Paired {
+                    let pair = json!({ "name": field.path.last(), "value": value });
+                    pairs.push(pair);
+                }
             }
+        }
+        if self.fields.iter().any(|field| field.form == Form::Paired) {
+            pairs.push(json!({ "name": "origin", "value": "import" }));
+            row.insert("properties_list".to_owned(), pairs.into());
         }
         Value::Object(row)
     }
@@ -284,7 +304,7 @@ impl Source {
         for field in &self.fields {
             let Some(name) = &field.output else { continue };
             let kind = match field.kind {
-                Kind::Price | Kind::Count => "number",
+                Kind::Price | Kind::Balance | Kind::Count => "number",
                 Kind::Flag => "boolean",
                 Kind::Tags => "array",
                 _ => "string",
@@ -341,6 +361,18 @@ fn written(field: &Field, value: &Value) -> Vec<(Vec<String>, Value)> {
             return vec![(field.half("first_name"), json!(first)), (field.half("last_name"), json!(last))];
         }
         Form::Listed => json!([{ "value": value, "primary": true }]),
+        Form::Divided => {
+            let cents = (value.as_f64().unwrap_or_default() * 100.0).round() as i64;
+            let fine = cents % 3 == 0;
+            let (amount, divisor) = if fine { (cents * 10, 1_000) } else { (cents, 100) };
+            json!({ "amount": amount, "divisor": divisor })
+        }
+        Form::Marked => {
+            let number = value.as_f64().unwrap_or_default();
+            let word = if number < 0.0 { "debit" } else { "credit" };
+            return vec![(path, json!(number.abs())), (field.half("direction"), json!(word))];
+        }
+        Form::Paired => return Vec::new(),
     };
     vec![(path, new)]
 }

@@ -80,7 +80,7 @@ static FAULTS: LazyLock<Vec<Fault>> = LazyLock::new(|| {
 static SABOTAGE: LazyLock<String> = LazyLock::new(|| std::env::var("PRUNELLA_SABOTAGE").unwrap_or_default());
 
 /// This point of `stage` is reached: whatever was asked for happens here.
-pub(crate) fn at(stage: &str, point: Point) {
+pub fn at(stage: &str, point: Point) {
     for fault in FAULTS.iter().filter(|fault| fault.is_due(stage, point)) {
         tracing::info!(stage, point = point.as_str(), action = ?fault.action, "chaos");
         match fault.action {

@@ -7,48 +7,42 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use prunella_model::{Code, Route};
 use prunella_telemetry::emit;
 
+use super::outbox::{Cause, Outbox};
 use super::restoring::{RestoredHomes, apply_all};
-use super::too_large::TooLarge;
+use super::round::{Command, Handled, Part, side_by_side};
 use super::{Effects, Home, HomeSite, Homes, HomesConfig, now_millis};
-use crate::chaos::{self, Point};
-use crate::dead_letter::DeadLetter;
 use crate::error::StreamError;
-use crate::events::{RecordDone, RecordFailed, Restored};
+use crate::events::Restored;
 use crate::member::{Member, MemberEvent, MemberHandle};
 use crate::offsets::AssignmentEpoch;
 use crate::outlet::Outlet;
-use crate::output::OutputError;
-use crate::record::{OutRecord, Record, TopicPartition};
+use crate::record::{Record, TopicPartition};
 use crate::restore::restore_partitions;
 use crate::retry::Backoff;
-use crate::sharded::produce_failed;
 use crate::stage::{StageError, without_panic};
-use crate::transactor::{Done, Owner};
 
-struct Slot<T> {
+pub(super) struct Slot<T> {
     epoch: AssignmentEpoch,
     site: HomeSite,
     /// `None` while its state is being restored.
-    home: Option<T>,
+    pub(super) home: Option<T>,
 }
 
 /// Hands commands to homes, one after the other, and what comes of them to the outlet.
 pub(super) struct Driver<H: Homes> {
-    homes: H,
-    slots: HashMap<i32, Slot<H::Home>>,
-    outlet: Outlet,
-    handle: MemberHandle,
-    config: HomesConfig,
+    pub(super) homes: H,
+    pub(super) slots: HashMap<i32, Slot<H::Home>>,
+    pub(super) outlet: Outlet,
+    pub(super) handle: MemberHandle,
+    pub(super) config: HomesConfig,
     restored_sender: UnboundedSender<RestoredHomes<H::Home>>,
-    attempts: u32,
-    backoff: Backoff,
+    pub(super) attempts: u32,
+    pub(super) backoff: Backoff,
     drain_timeout: Duration,
-    stop: CancellationToken,
-    /// In the order in which they were decided.
-    outbox: Vec<Outgoing>,
+    pub(super) stop: CancellationToken,
+    pub(super) outbox: Outbox,
     /// Records that came while the homes were full, in the order of their partitions. Bounded by what the member takes.
     waiting: VecDeque<Record>,
     /// Topics that are held back, and when that was looked at.
@@ -60,14 +54,11 @@ pub(super) struct Driver<H: Homes> {
 const FULL_PAUSE: Duration = Duration::from_millis(10);
 /// How often it is looked whether topics are to be held back.
 const HOLD_BACK_LOOK: Duration = Duration::from_millis(50);
-/// Outcomes that may wait for others of the same moment.
-const OUTBOX: usize = 64;
+/// Records that are handled together.
+const ROUND: usize = 256;
 
-struct Outgoing {
-    owner: Owner,
-    records: Vec<OutRecord>,
-    done: Done,
-}
+/// A record, and what came of handling it.
+type Attempted = (Record, Result<Effects, StageError>);
 
 impl<H: Homes> Driver<H> {
     pub(super) fn new(
@@ -77,6 +68,7 @@ impl<H: Homes> Driver<H> {
         stop: CancellationToken,
     ) -> (Self, UnboundedReceiver<RestoredHomes<H::Home>>) {
         let (restored_sender, restored) = unbounded_channel();
+        let outbox = Outbox::new(member.outlet.clone(), member.handle(), config.system_dead_letters.clone());
         let driver = Self {
             homes,
             slots: HashMap::new(),
@@ -88,7 +80,7 @@ impl<H: Homes> Driver<H> {
             backoff: Backoff::new(member.runtime.backoff.duration(), member.runtime.max_backoff.duration()),
             drain_timeout: member.runtime.drain_timeout.duration(),
             stop,
-            outbox: Vec::new(),
+            outbox,
             waiting: VecDeque::new(),
             held_back: HashSet::new(),
             looked_at: Instant::now(),
@@ -103,10 +95,10 @@ impl<H: Homes> Driver<H> {
         stop: CancellationToken,
     ) -> Result<(), StreamError> {
         let mut stopping = false;
+        let mut events = Vec::with_capacity(ROUND);
         loop {
-            // Outcomes go out together while there is more to handle: fewer and larger requests.
-            if member.events.is_empty() || self.outbox.len() >= OUTBOX {
-                self.send_all().await;
+            if self.outbox.is_full() || (member.events.is_empty() && self.outbox.is_due()) {
+                self.outbox.send_all().await;
             }
             let timer = self.until_next_timer();
             if timer.is_zero() {
@@ -114,30 +106,24 @@ impl<H: Homes> Driver<H> {
                 self.fire_timers().await;
             }
             self.hold_back();
-            if !self.homes.is_full()
-                && let Some(record) = self.waiting.pop_front()
-            {
-                self.record(record).await?;
-            }
+            // What is held back is looked at again when nothing else happens.
+            let timer = if self.held_back.is_empty() { timer } else { timer.min(HOLD_BACK_LOOK) };
+            self.take_waiting().await?;
             // The next one is looked at when there is something else to do, or at once if it may go on.
-            let pause = if self.homes.is_full() { FULL_PAUSE } else { Duration::ZERO };
+            let pause = if self.homes.room() == 0 { FULL_PAUSE } else { Duration::ZERO };
+            let due = self.outbox.until_due();
             tokio::select! {
                 biased;
                 Some(homes) = restored.recv() => self.homes_restored(homes).await?,
-                event = member.events.recv() => match event {
-                    Some(MemberEvent::Record(record)) => self.take(record, stopping).await?,
-                    Some(MemberEvent::Assigned(partitions)) => self.assigned(&partitions)?,
-                    Some(MemberEvent::Revoked { partitions, released }) => {
-                        self.give_back(|record| partitions.contains(&record.source));
-                        self.send_all().await;
-                        self.revoked(&partitions, released);
+                count = member.events.recv_many(&mut events, ROUND) => {
+                    if count == 0 {
+                        return Ok(());
                     }
-                    Some(MemberEvent::Failed(error)) => return Err(error),
-                    None => return Ok(()),
-                },
+                    self.take_all(&mut events, stopping).await?;
+                }
                 () = tokio::time::sleep(pause), if !self.waiting.is_empty() => {}
+                () = due, if !self.outbox.is_empty() => {}
                 () = tokio::time::sleep(timer) => self.fire_timers().await,
-                () = tokio::time::sleep(HOLD_BACK_LOOK), if !self.held_back.is_empty() => {}
                 () = stop.cancelled(), if !stopping => {
                     stopping = true;
                     // Background work stops between two pieces and goes on at the next start.
@@ -147,6 +133,31 @@ impl<H: Homes> Driver<H> {
                 }
             }
         }
+    }
+
+    async fn take_all(&mut self, events: &mut Vec<MemberEvent>, stopping: bool) -> Result<(), StreamError> {
+        let mut records = VecDeque::with_capacity(events.len());
+        for event in events.drain(..) {
+            let event = match event {
+                MemberEvent::Record(record) => {
+                    records.push_back(record);
+                    continue;
+                }
+                other => other,
+            };
+            self.take(std::mem::take(&mut records), stopping).await?;
+            match event {
+                MemberEvent::Record(_) => {}
+                MemberEvent::Assigned(partitions) => self.assigned(&partitions)?,
+                MemberEvent::Revoked { partitions, released } => {
+                    self.give_back(|record| partitions.contains(&record.source));
+                    self.outbox.send_all().await;
+                    self.revoked(&partitions, released);
+                }
+                MemberEvent::Failed(error) => return Err(error),
+            }
+        }
+        self.take(records, stopping).await
     }
 
     fn assigned(&mut self, partitions: &[(TopicPartition, AssignmentEpoch)]) -> Result<(), StreamError> {
@@ -191,7 +202,7 @@ impl<H: Homes> Driver<H> {
             emit(Restored { stage: self.handle.stage(), partition, records, took: restored.took });
             let owner = slot.site.owner();
             let effects = slot.home.insert(home).restored(now_millis()).await;
-            self.perform(Cause::Home(owner), effects).await;
+            self.outbox.put(Cause::Home(owner), effects);
             let source = TopicPartition { topic: self.config.home_topic.clone(), partition };
             self.handle.restored(source, epoch);
         }
@@ -227,17 +238,25 @@ impl<H: Homes> Driver<H> {
         }
     }
 
-    /// Handles a record, or lets it wait behind those that wait already.
-    async fn take(&mut self, record: Record, stopping: bool) -> Result<(), StreamError> {
-        if self.waiting.is_empty() && !self.homes.is_full() {
-            return self.record(record).await;
+    /// Handles records, as far as there is room; the others wait behind those that wait already.
+    async fn take(&mut self, mut records: VecDeque<Record>, stopping: bool) -> Result<(), StreamError> {
+        if self.waiting.is_empty() {
+            let room = self.homes.room().min(records.len());
+            let rest = records.split_off(room);
+            self.round(std::mem::replace(&mut records, rest)).await?;
         }
         if stopping {
-            self.handle.give_back(&record);
+            records.iter().for_each(|record| self.handle.give_back(record));
         } else {
-            self.waiting.push_back(record);
+            self.waiting.append(&mut records);
         }
         Ok(())
+    }
+
+    async fn take_waiting(&mut self) -> Result<(), StreamError> {
+        let room = self.homes.room().min(self.waiting.len()).min(ROUND);
+        let records = self.waiting.drain(..room).collect();
+        self.round(records).await
     }
 
     fn hold_back(&mut self) {
@@ -263,114 +282,77 @@ impl<H: Homes> Driver<H> {
         });
     }
 
-    async fn record(&mut self, record: Record) -> Result<(), StreamError> {
-        let started = Instant::now();
-        let mut attempt = 1;
-        let effects = loop {
-            let error = match self.process(&record).await {
-                Ok(effects) => break effects,
-                Err(error) => error,
-            };
-            let route = match error.route() {
-                Route::Retry if attempt >= self.attempts => Route::DeadLetter,
-                route => route,
-            };
-            emit(RecordFailed { stage: self.handle.stage(), record: &record, error: &error, route, attempt });
-            match route {
-                Route::Retry | Route::Wait => {
-                    self.send_all().await;
-                    tokio::select! {
-                        () = tokio::time::sleep(self.backoff.delay(attempt)) => attempt += 1,
-                        // Not completed: it is taken again at the next start.
-                        () = self.stop.cancelled() => return Ok(()),
-                    }
-                }
-                // What a command changed before it panicked is not to be built upon.
-                Route::DeadLetter if error.code == Code::StagePanicked => return self.set_aside(record, error).await,
-                Route::DeadLetter => break self.give_up(&record, &error).await,
-                Route::Fatal => {
-                    return Err(StreamError::Stage {
-                        stage: self.handle.stage().to_owned(),
-                        place: record.place(),
-                        code: error.code,
-                        reason: error.message,
-                    });
+    /// Handles `records`: those of a home in order, homes side by side.
+    async fn round(&mut self, mut records: VecDeque<Record>) -> Result<(), StreamError> {
+        while !records.is_empty() {
+            let (parts, other) = self.parts(&mut records).await;
+            let mut ended = side_by_side(parts).await;
+            let (mut handled, mut failed, mut left) = (Vec::new(), Vec::new(), Vec::new());
+            for part in &mut ended {
+                handled.append(&mut part.handled);
+                failed.extend(part.failed.take());
+                left.append(&mut part.left);
+            }
+            for part in ended {
+                if let Some(slot) = self.slots.get_mut(&part.number) {
+                    slot.home = Some(part.home);
                 }
             }
-        };
-        emit(RecordDone { stage: self.handle.stage(), record: &record, took: started.elapsed() });
-        chaos::at(self.handle.stage(), Point::Decided);
-        self.perform(Cause::Record(Box::new(record)), effects).await;
+            handled.sort_unstable_by_key(|it| it.place);
+            for Handled { record, effects, took, .. } in handled {
+                self.decided(record, effects, took);
+            }
+            for (record, error) in failed {
+                self.settle(record, Err(error)).await?;
+            }
+            if left.is_empty() {
+                if let Some((record, result)) = other {
+                    self.settle(record, result).await?;
+                }
+            } else {
+                // What was decided has grown large. What is behind the rest in its partitions stays behind it.
+                self.outbox.send_all().await;
+                left.sort_unstable_by_key(|(place, _)| *place);
+                let again = left.into_iter().map(|(_, record)| record).chain(other.map(|(record, _)| record));
+                records = again.chain(records).collect();
+            }
+        }
         Ok(())
     }
 
-    async fn process(&mut self, record: &Record) -> Result<Effects, StageError> {
-        let Some(addressed) = without_panic(self.homes.address(record)).await? else { return Ok(Effects::none()) };
-        match self.slots.get_mut(&addressed.home).and_then(|slot| slot.home.as_mut()) {
-            Some(home) => without_panic(home.handle(addressed.command, record, now_millis())).await,
-            None => Ok(Effects::of(vec![self.homes.forward(&addressed, record)?])),
-        }
-    }
-
-    /// Writes the dead letter of a record, and then has the stage built anew, with its state.
-    async fn set_aside(&mut self, record: Record, error: StageError) -> Result<(), StreamError> {
-        self.send_all().await;
-        let letter = self.letter(&record, &error);
-        let written = self.outlet.deliver(|| Owner::Record(record.position()), vec![letter]).await;
-        if let Err(error) = written {
-            return Err(produce_failed(self.handle.stage(), 1, &error));
-        }
-        self.handle.complete(&record);
-        let (stage, place) = (self.handle.stage().to_owned(), record.place());
-        Err(StreamError::Stage { stage, place, code: error.code, reason: error.message })
-    }
-
-    fn letter(&self, record: &Record, error: &StageError) -> OutRecord {
-        let topic = error.dead_letter_topic.clone().unwrap_or_else(|| self.config.system_dead_letters.clone());
-        let (stage, group) = (self.handle.stage(), self.handle.group());
-        DeadLetter::new(record, stage, group, error.code, &error.message, now_millis()).of_record(topic, record)
-    }
-
-    async fn give_up(&mut self, record: &Record, error: &StageError) -> Effects {
-        let mut records = vec![self.letter(record, error)];
-        records.extend(self.homes.given_up(record, error).await);
-        Effects::of(records)
-    }
-
-    /// Puts effects into the outbox; the offset of a record moves with them.
-    async fn perform(&mut self, cause: Cause, effects: Effects) {
-        let Effects { records, then } = effects;
-        let owner = match &cause {
-            Cause::Record(record) => Owner::Record(record.position()),
-            Cause::Home(_) if records.is_empty() => return then.map_or((), |then| then()),
-            Cause::Home(owner) => owner.clone(),
-        };
-        let (handle, count) = (self.handle.clone(), records.len());
-        let too_large = TooLarge {
-            outlet: self.outlet.clone(),
-            handle: self.handle.clone(),
-            topic: self.config.system_dead_letters.clone(),
-            runtime: tokio::runtime::Handle::current(),
-        };
-        let done = move |result| match result {
-            Ok(()) => {
-                if let Some(then) = then {
-                    then();
+    /// Takes records from the front whose commands are for homes that are here, up to one that needs something else;
+    /// what came of that one is beside it.
+    async fn parts(&mut self, records: &mut VecDeque<Record>) -> (Vec<Part<H::Home>>, Option<Attempted>) {
+        let (mut parts, mut other) = (HashMap::<i32, Part<H::Home>>::new(), None);
+        let mut place = 0;
+        while other.is_none()
+            && let Some(record) = records.pop_front()
+        {
+            place += 1;
+            let addressed = match without_panic(self.homes.address(&record)).await {
+                Ok(Some(addressed)) => addressed,
+                Ok(None) => {
+                    other = Some((record, Ok(Effects::none())));
+                    continue;
                 }
-                if let Cause::Record(record) = cause {
-                    handle.complete(&record);
+                Err(error) => {
+                    other = Some((record, Err(error)));
+                    continue;
+                }
+            };
+            let number = addressed.home;
+            if let Some(home) = self.slots.get_mut(&number).and_then(|slot| slot.home.take()) {
+                parts.insert(number, Part { number, home, commands: Vec::new() });
+            }
+            match parts.get_mut(&number) {
+                Some(part) => part.commands.push(Command { place, record, command: addressed.command }),
+                None => {
+                    let forwarded = self.homes.forward(&addressed, &record);
+                    other = Some((record, forwarded.map(|it| Effects::of(vec![it]))));
                 }
             }
-            Err(error @ OutputError::TooLarge { .. }) => too_large.report(cause, error.to_string()),
-            Err(error) => handle.fail(produce_failed(handle.stage(), count, &error)),
-        };
-        self.outbox.push(Outgoing { owner, records, done: Box::new(done) });
-    }
-
-    async fn send_all(&mut self) {
-        for Outgoing { owner, records, done } in self.outbox.drain(..) {
-            self.outlet.submit(|| owner, records, done).await;
         }
+        (parts.into_values().collect(), other)
     }
 
     fn until_next_timer(&self) -> Duration {
@@ -390,14 +372,7 @@ impl<H: Homes> Driver<H> {
             let owner = slot.site.owner();
             let Some(home) = slot.home.as_mut() else { continue };
             let effects = home.on_timer(now).await;
-            self.perform(Cause::Home(owner), effects).await;
+            self.outbox.put(Cause::Home(owner), effects);
         }
     }
-}
-
-/// What effects came of.
-pub(super) enum Cause {
-    Record(Box<Record>),
-    /// A timer, or a restore.
-    Home(Owner),
 }

@@ -3,13 +3,18 @@
 //!
 //! Invariants:
 //! 1. a home handles commands only after every record of its state was applied;
-//! 2. commands of a home are handled one at a time, in the order of its partition;
+//! 2. commands of a home are handled one at a time, in the order of its partition; homes go on side by side;
 //! 3. what a command changes is written (changelog and next requests) before its offset moves;
 //! 4. when a write fails, the state in memory is dropped and restored, never reused;
 //! 5. a revoked home writes nothing after the member has released its partition.
 
 mod driver;
+mod outbox;
+mod pace;
+mod remembered;
 mod restoring;
+mod round;
+mod settle;
 mod site;
 mod too_large;
 
@@ -21,6 +26,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
+pub use remembered::Remembered;
 pub use site::{EmitError, HomeSite};
 
 use crate::chaos::clock_offset;
@@ -64,7 +70,7 @@ pub struct Addressed<C> {
 /// The state of one home partition. Called by one task at a time; never waits for Kafka. A call that
 /// fails leaves the state as it was: it is made again.
 pub trait Home: Send + 'static {
-    type Command: Send;
+    type Command: Send + 'static;
 
     /// Takes one record of a state topic, in order; `topic` is its place in [`HomesConfig::state_topics`].
     ///
@@ -96,15 +102,15 @@ pub trait Home: Send + 'static {
 
 /// The logic of a stage with homes.
 pub trait Homes: Send + 'static {
-    type Command: Send;
+    type Command: Send + 'static;
     type Home: Home<Command = Self::Command>;
 
     fn open(&mut self, site: HomeSite) -> Self::Home;
 
-    /// Whether as much is going on in the background as may be. Records then wait, and when enough of them do, they
-    /// stay in their topics.
-    fn is_full(&self) -> bool {
-        false
+    /// How many more commands may be taken on, with what is going on in the background. Records wait while there is no
+    /// room, and when enough of them do, they stay in their topics.
+    fn room(&self) -> usize {
+        usize::MAX
     }
 
     /// Topics of which nothing is to be taken for now, because what was taken is not done yet. What is at hand of them

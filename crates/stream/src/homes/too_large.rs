@@ -3,8 +3,8 @@ use std::sync::Arc;
 use prunella_model::{Code, Route};
 use prunella_telemetry::emit;
 
-use super::driver::Cause;
 use super::now_millis;
+use super::outbox::Cause;
 use crate::dead_letter::DeadLetter;
 use crate::events::RecordFailed;
 use crate::member::MemberHandle;

@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, SyncSender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::KafkaError;
@@ -39,6 +40,11 @@ use crate::transaction::TransactionalProducer;
 use crate::transactor::{Transactor, transactor};
 use context::{Inner, Requests};
 use poll::{PollLoop, Transactions, subscribe};
+
+/// Draining, ending a transaction and leaving the group may each take the drain timeout; together they stay under the
+/// 30 s that a process is given to end.
+const END_AFTER_DRAINS: u32 = 3;
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Who joins which group.
 pub struct MemberConfig {
@@ -240,20 +246,57 @@ impl Member {
         self.handle.clone()
     }
 
-    /// Waits for the thread after [`MemberHandle::stop`] or a failure.
+    /// Waits for the thread after [`MemberHandle::stop`] or a failure, but not for ever: a client that leaves its group
+    /// while partitions come to it may never end (librdkafka#4884). It is left behind then: its work is done, and Kafka
+    /// gives what it holds to others once the process has ended, or after `max.poll.interval.ms`.
     pub(crate) async fn ended(mut self) {
         self.events.close();
         if let Some(thread) = self.thread.take() {
-            let joined = tokio::task::spawn_blocking(move || thread.join()).await;
-            if !matches!(joined, Ok(Ok(()))) {
-                tracing::error!(stage = %self.handle.stage, "the poll thread panicked");
+            let patience = self.runtime.drain_timeout.duration() * END_AFTER_DRAINS;
+            match thread_ended(thread, patience).await {
+                Some(Ok(())) => {}
+                Some(Err(_)) => tracing::error!(stage = %self.handle.stage, "the poll thread panicked"),
+                None => tracing::error!(
+                    stage = %self.handle.stage,
+                    "the client does not leave its group and is left behind; what it holds goes to others after max.poll.interval.ms"
+                ),
             }
         }
     }
 }
 
+/// What came of a thread; `None` when it has not ended within `patience`.
+async fn thread_ended(thread: JoinHandle<()>, patience: Duration) -> Option<std::thread::Result<()>> {
+    let deadline = Instant::now() + patience;
+    // Not joined on a thread of the runtime, which would wait for it when the process ends.
+    while !thread.is_finished() {
+        if Instant::now() > deadline {
+            return None;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    Some(thread.join())
+}
+
 impl Drop for Member {
     fn drop(&mut self) {
         self.handle.stop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_thread_that_never_ends_is_left_behind_and_one_that_does_is_joined() {
+        let (end, ended) = channel::<()>();
+        let hangs = std::thread::spawn(move || ended.iter().for_each(drop));
+        assert!(thread_ended(hangs, Duration::from_millis(30)).await.is_none());
+        drop(end);
+        let ends = std::thread::spawn(|| {});
+        assert!(matches!(thread_ended(ends, Duration::from_secs(60)).await, Some(Ok(()))));
+        let panics = std::thread::spawn(|| panic!("as it should"));
+        assert!(matches!(thread_ended(panics, Duration::from_secs(60)).await, Some(Err(_))));
     }
 }

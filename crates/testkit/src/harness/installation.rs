@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -186,6 +187,41 @@ impl Installation {
         drop(input);
         let output = child.wait_with_output();
         Answer::new(arguments.join(" "), &output.expect("it ends"))
+    }
+
+    /// Starts one run for each payload by a record on the trigger topic; gives their ids in that order, once all are
+    /// known.
+    ///
+    /// # Panics
+    /// When they do not become known.
+    pub fn start_runs(&self, workflow: &str, payloads: &[Value]) -> Vec<String> {
+        let topic = self.topic(&format!("trigger.default.{workflow}"));
+        let keys: Vec<String> = payloads.iter().map(|_| uuid::Uuid::new_v4().to_string()).collect();
+        for (payload, key) in payloads.iter().zip(&keys) {
+            let payload = payload.to_string();
+            self.kafka.produce(&topic, None, Some(payload.as_bytes()), &[("idempotency-key", key.as_bytes())]);
+        }
+        wait_until(Duration::from_secs(60), "the runs have started", || {
+            let known = self.runs_by("idempotency_key");
+            keys.iter().map(|key| Some(known.get(key)?["run"].as_str()?.to_owned())).collect()
+        })
+    }
+
+    /// What `runs list` says of these runs, in their order, when all have ended.
+    ///
+    /// # Panics
+    /// When one has not ended after `patience`.
+    pub fn wait_for_ends(&self, runs: &[String], patience: Duration) -> Vec<Value> {
+        wait_until(patience, &format!("{} runs have ended", runs.len()), || {
+            let mut known = self.runs_by("run");
+            runs.iter().map(|run| known.remove(run).filter(|report| report["ended_at"].is_i64())).collect()
+        })
+    }
+
+    fn runs_by(&self, field: &str) -> HashMap<String, Value> {
+        let listed = self.cli(&["runs", "list", "--limit", "1000"]).exits_with(0).json();
+        let runs = listed["runs"].as_array().cloned().unwrap_or_default();
+        runs.into_iter().map(|run| (run[field].as_str().unwrap_or_default().to_owned(), run)).collect()
     }
 
     /// What `runs show` says, once the run is known.

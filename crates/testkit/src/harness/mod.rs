@@ -11,6 +11,7 @@ mod process;
 mod proxy;
 mod reaper;
 mod records;
+mod redis;
 mod wait;
 
 pub use answer::Answer;
@@ -21,4 +22,5 @@ pub use installation::Installation;
 pub use process::Prunella;
 pub use proxy::Proxy;
 pub use records::{Kafka, ReadRecord};
+pub use redis::Redis;
 pub use wait::{block_on, wait_until};

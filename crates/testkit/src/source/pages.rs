@@ -23,6 +23,7 @@ pub(crate) fn router(state: Arc<ShopState>) -> Router {
         .route("/orders/by-offset", get(by_offset))
         .route("/orders/by-cursor", get(by_cursor))
         .route("/orders/by-link", get(by_link))
+        .route("/orders/latest", get(latest))
         .route("/customers", get(all_customers))
         .route("/customers/{id}", get(one_customer))
         .layer(middleware::from_fn_with_state(state.clone(), at_the_door))
@@ -119,6 +120,12 @@ async fn by_link(State(state): Shop, parameters: Parameters) -> Response {
         }
         Err(day) => bad_day(day),
     }
+}
+
+async fn latest(State(state): Shop) -> Response {
+    let release = state.release();
+    let orders: Vec<Value> = state.newest_orders().map(|number| release.order(number)).collect();
+    answer(&json!({ "data": orders }))
 }
 
 async fn all_customers() -> Response {

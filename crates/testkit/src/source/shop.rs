@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::catalogue;
 use super::pages;
+use super::releases::Release;
 
 /// What the shop has, and how it behaves.
 #[derive(Debug, Clone)]
@@ -63,15 +64,31 @@ impl Default for ShopConfig {
     }
 }
 
+/// Orders in the list of the newest ones.
+const NEWEST: u64 = 20;
+
 pub(crate) struct ShopState {
     pub(crate) config: ShopConfig,
     failures_left: Mutex<HashMap<u64, u32>>,
     requests: AtomicU64,
     connections: AtomicU64,
     pages_served: AtomicU64,
+    release: Mutex<Release>,
+    asked_for_newest: AtomicU64,
 }
 
 impl ShopState {
+    pub(crate) fn release(&self) -> Release {
+        *self.release.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Numbers of the newest orders, the newest first. Somebody buys something at every other request.
+    pub(crate) fn newest_orders(&self) -> impl Iterator<Item = u64> + use<> {
+        let sold = self.asked_for_newest.fetch_add(1, Ordering::Relaxed) / 2;
+        let next = self.config.orders + sold + NEWEST;
+        (next - NEWEST..next).rev()
+    }
+
     pub(crate) fn count_request(&self) {
         self.requests.fetch_add(1, Ordering::Relaxed);
     }
@@ -107,6 +124,11 @@ impl ShopHandle {
     /// `http://127.0.0.1:<port>`
     pub fn base_url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// Shows the newest orders as this release does from now on.
+    pub fn relaunch(&self, release: Release) {
+        *self.state.release.lock().unwrap_or_else(PoisonError::into_inner) = release;
     }
 
     /// Requests so far, refused ones included.
@@ -149,6 +171,7 @@ impl Shop {
     /// * `/orders/by-offset?offset=0&limit=50`;
     /// * `/orders/by-cursor?cursor=…`: the next cursor is at `next`;
     /// * `/orders/by-link`: the next address is in the `Link` header, and at `links.next`;
+    /// * `/orders/latest`: the 20 newest, a new one with every other request, in the form of a [`Release`];
     /// * `/customers`: all of them, `{"customers": […]}`; `/customers/C-00007`: one.
     ///
     /// # Errors
@@ -162,6 +185,8 @@ impl Shop {
             requests: AtomicU64::new(0),
             connections: AtomicU64::new(0),
             pages_served: AtomicU64::new(0),
+            release: Mutex::new(Release::First),
+            asked_for_newest: AtomicU64::new(0),
         });
         let router = pages::router(state.clone());
         let counted = state.clone();

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use prunella_model::{MappingKey, TextHash};
 
-use super::{BatchResult, ErrorInfo, StageBatch, TriggerOrigin};
+use super::{BatchResult, ErrorInfo, StageBatch, StepRef, TriggerOrigin};
 
 /// The items of a batch that wait for their mapping. Key `<mapping>/<run>/<step>/<attempt>/<batch>` of `state.parked`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +53,8 @@ pub struct HealOutcome {
     /// A language model is asked next: its answer follows.
     pub asks_model: bool,
     pub ended_at: i64,
+    /// Where the items were and are, if they have moved.
+    pub moved: Option<ItemsMove>,
 }
 
 /// A mapping that a model proposed, and what became of it.
@@ -116,7 +118,7 @@ impl MappingConsultation {
 pub struct MappingCommand {
     pub mapping: MappingKey,
     pub id: String,
-    /// `approve`, `reject`, `edit`, `rollback` or `heal`.
+    /// `approve`, `reject`, `edit`, `rollback`, `heal` or `accept`.
     pub command: String,
     /// The version it is about; 1 is the author's.
     pub version: i32,
@@ -124,6 +126,43 @@ pub struct MappingCommand {
     pub actor: String,
     pub reason: String,
     pub asked_at: i64,
+    /// The author's text that it is decided for; `None`: that of the version it is about.
+    pub base: Option<TextHash>,
+    /// The version that was in use when it was decided: refused if another is by now.
+    pub in_use: Option<i32>,
+}
+
+/// A command that the healer has taken, and what came of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MappingDecision {
+    /// Of the command. One that comes again is not carried out again.
+    pub id: String,
+    pub command: String,
+    /// The version that it made or was about; 0: none.
+    pub version: i32,
+    pub actor: String,
+    pub reason: String,
+    pub decided_at: i64,
+    /// Why it was not carried out.
+    pub error: Option<ErrorInfo>,
+}
+
+/// Key `<mapping>#decisions` of `state.mappings`: what people have decided of late, the newest last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MappingDecisions {
+    pub mapping: MappingKey,
+    pub decisions: Vec<MappingDecision>,
+    pub changed_at: i64,
+}
+
+impl MappingDecisions {
+    pub fn key(&self) -> String {
+        Self::key_of(&self.mapping)
+    }
+
+    pub fn key_of(mapping: &MappingKey) -> String {
+        format!("{mapping}#decisions")
+    }
 }
 
 /// Key `<mapping>@<version>` of `state.mappings`.
@@ -144,6 +183,41 @@ pub struct MappingVersion {
     pub actor: String,
     pub created_at: i64,
     pub changed_at: i64,
+    /// Where the items were and are, if the source has moved them.
+    pub moved: Option<ItemsMove>,
+}
+
+/// The list of items has moved within the answers of a source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ItemsMove {
+    /// The path of the definition. One that has another is not meant.
+    pub was: String,
+    pub is: String,
+}
+
+/// The items of a step are not where its definition says, or where they were found last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MovedItems {
+    pub mapping: MappingKey,
+    /// The author's text of the mapping.
+    pub base: TextHash,
+    /// The version that was in use.
+    pub version: i32,
+    pub at: StepRef,
+    /// The path of the definition.
+    pub path: String,
+    /// For people.
+    pub reason: String,
+    /// Lists in the answer that may be the items.
+    pub lists: Vec<MovedList>,
+    pub noticed_at: i64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MovedList {
+    pub path: String,
+    /// The first of its items, as JSON texts.
+    pub items: Vec<String>,
 }
 
 impl MappingVersion {
@@ -176,6 +250,44 @@ impl MappingActive {
     }
 }
 
+/// Key `<mapping>#<base>#drift-<version>` of `state.mappings`: outputs of this version are valid, and do not look as they
+/// used to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MappingDrift {
+    pub mapping: MappingKey,
+    pub base: TextHash,
+    /// The version that gives them; what another one gives is not meant.
+    pub version: i32,
+    /// In words, one for each field.
+    pub found: Vec<String>,
+    /// When the first of the outputs was taken that showed it, at the earliest.
+    pub since: i64,
+    pub noticed_at: i64,
+}
+
+impl MappingDrift {
+    pub fn key(&self) -> String {
+        format!("{}#{}#drift-{}", self.mapping, self.base, self.version)
+    }
+}
+
+/// Key `<mapping>/<base>/<place>` of `state.samples`: how outputs looked for a while.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MappingProfile {
+    pub mapping: MappingKey,
+    pub base: TextHash,
+    /// `recent-0`, `hour-13`, `weekday-5`, or `noticed`: a drift was seen in it.
+    pub place: String,
+    /// JSON text.
+    pub portion: String,
+}
+
+impl MappingProfile {
+    pub fn key(&self) -> String {
+        format!("{}/{}/{}", self.mapping, self.base, self.place)
+    }
+}
+
 /// Key `<mapping>/<slot>` of `state.samples`: an item that was mapped and is valid.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MappingSample {
@@ -189,6 +301,10 @@ pub struct MappingSample {
     pub output: String,
     /// Items that the mapping served well in the same process since its last sample or parked batch.
     pub valid: i32,
+    /// `park`, `warn` or `off`: what the step wants done when outputs do not look as they used to.
+    pub silent_drift: String,
+    /// More outputs of the same batch. They are looked at and not kept.
+    pub others: Vec<String>,
     pub taken_at: i64,
 }
 

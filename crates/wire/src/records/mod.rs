@@ -20,8 +20,9 @@ pub use commands::{
     BatchResult, CancelNotice, CancelRun, ExtractionEnded, StartRun, StepFailed, StepPause, StepSkipped,
 };
 pub use healing::{
-    HealOutcome, MappingActive, MappingCommand, MappingConsultation, MappingSample, MappingVersion, ModelAnswer,
-    ParkedBatch, TriedMapping,
+    HealOutcome, ItemsMove, MappingActive, MappingCommand, MappingConsultation, MappingDecision, MappingDecisions,
+    MappingDrift, MappingProfile, MappingSample, MappingVersion, ModelAnswer, MovedItems, MovedList, ParkedBatch,
+    TriedMapping,
 };
 pub use log::{AuditEvent, LlmCall, RunEvent};
 pub use operations::{LetterAction, LetterMark, ReplayPartition, ReplayProgress};
@@ -43,9 +44,13 @@ control_records! {
     MappingActive => "mapping_active",
     MappingCommand => "mapping_command",
     MappingConsultation => "mapping_consultation",
+    MappingDecisions => "mapping_decisions",
+    MappingDrift => "mapping_drift",
+    MappingProfile => "mapping_profile",
     ModelAnswer => "model_answer",
     MappingSample => "mapping_sample",
     MappingVersion => "mapping_version",
+    MovedItems => "moved_items",
     ParkedBatch => "parked_batch",
     LlmCall => "llm_call",
     RunEvent => "run_event",

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use prunella_model::workflow::Retry;
 use prunella_model::{Code, Period};
 use serde_json::{Map, Value};
 use url::Url;
@@ -150,13 +151,35 @@ impl<'a> Checker<'a, '_> {
         let (backoff, longest) = (join(pointer, "backoff"), join(pointer, "max-backoff"));
         self.longer_than_nothing(&backoff);
         self.longer_than_nothing(&longest);
-        let period = |text: Option<&str>| text.and_then(|text| text.parse::<Period>().ok());
-        if let (Some(first), Some(most)) = (period(self.text(&backoff)), period(self.text(&longest)))
-            && first > most
-        {
-            let message = format!("`backoff` ({first}) is longer than `max-backoff` ({most})");
-            self.report(Code::WorkflowValue, &backoff, message);
+        let declared = |pointer: &str| self.document.get(pointer).is_some();
+        let (first_said, most_said) = (declared(&backoff), declared(&longest));
+        if !first_said && !most_said {
+            return;
         }
+        let unsaid = Retry::default();
+        let first = self.period_or(&backoff, unsaid.backoff);
+        let most = self.period_or(&longest, unsaid.max_backoff);
+        let (Some(first), Some(most)) = (first, most) else { return };
+        if first > most {
+            let said = if first_said { &backoff } else { &longest };
+            let message = format!("`backoff` ({first}) is longer than `max-backoff` ({most})");
+            let mut problem = self.document.at_value(Code::WorkflowValue, said, message);
+            if !(first_said && most_said) {
+                problem = problem.help(format!(
+                    "`backoff` is {} and `max-backoff` {} where they are not given: give both",
+                    unsaid.backoff, unsaid.max_backoff
+                ));
+            }
+            self.problems.push(problem);
+        }
+    }
+
+    /// What is declared, or what holds when nothing is; nothing if it cannot be read, which is reported elsewhere.
+    fn period_or(&self, pointer: &str, unsaid: Period) -> Option<Period> {
+        if self.document.get(pointer).is_none() {
+            return Some(unsaid);
+        }
+        self.text(pointer)?.parse().ok()
     }
 
     fn fields(&self, pointer: &str) -> serde_json::map::Iter<'a> {

@@ -158,6 +158,13 @@ impl<'a> Checker<'a, '_> {
                 self.report(Code::WorkflowValue, &field, error.to_string());
             }
         }
+        let silent = join(&details, "silent-drift");
+        let is_said = |at: &str, word: &str| self.document.get(at).and_then(Value::as_str) == Some(word);
+        if is_said(&join(&details, "remember"), "off") && (is_said(&silent, "warn") || is_said(&silent, "park")) {
+            let message =
+                "whether outputs look as they used to is told by what is remembered of them: `remember` is off";
+            self.report(Code::WorkflowValue, &silent, message);
+        }
         let model = join(&details, "model");
         let is_model = |name: &str| {
             name.split_once('/').is_some_and(|(provider, model)| !provider.is_empty() && !model.is_empty())
@@ -165,6 +172,12 @@ impl<'a> Checker<'a, '_> {
         if self.document.get(&model).and_then(Value::as_str).is_some_and(|name| !is_model(name)) {
             let message = "a model is written as provider/model, with the name of the provider in the configuration";
             self.report(Code::WorkflowValue, &model, message);
+        }
+        let ordered = join(step, "ordered");
+        if self.document.get(&ordered).and_then(Value::as_bool) == Some(true) {
+            let message =
+                "`ordered` cannot be kept with `heal`: an item that waits for its mapping comes after later ones";
+            self.report(Code::WorkflowValue, &ordered, message);
         }
         for part in ["transform", "schema"] {
             if self.document.get(&join(step, part)).is_none() {

@@ -80,6 +80,13 @@ pub struct PlannedOutput {
     pub key: Option<Arc<Expression>>,
 }
 
+impl PlannedStep {
+    /// Whether its condition or its source read `trigger`, `steps` or `run`.
+    pub fn extraction_reads_context(&self) -> bool {
+        self.when.is_some() || self.extract.reads_context()
+    }
+}
+
 impl Plan {
     /// The definition this was compiled from.
     pub fn workflow(&self) -> &Workflow {

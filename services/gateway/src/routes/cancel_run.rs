@@ -13,10 +13,8 @@ use utoipa::ToSchema;
 use crate::body::read;
 use crate::extract::At;
 use crate::problem::{Problem, ProblemAnswer};
-use crate::site::Site;
+use crate::site::{ACTOR, Site};
 
-/// Who the audit log names: everybody comes with the same token.
-const ACTOR: &str = "http-api";
 /// A run is in the view a moment after it was started.
 const PATIENCE: Duration = Duration::from_secs(2);
 

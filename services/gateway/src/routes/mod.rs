@@ -1,8 +1,11 @@
 //! One file per thing that can be asked.
 
 pub(crate) mod cancel_run;
+pub(crate) mod decide_mapping;
 pub(crate) mod health;
 pub(crate) mod list_runs;
+pub(crate) mod mappings;
+pub(crate) mod of_step;
 pub(crate) mod run_events;
 pub(crate) mod show_run;
 pub(crate) mod start_run;
@@ -30,6 +33,7 @@ pub(crate) fn router(site: Site) -> Router {
         .route("/v1/workspaces/{workspace}/runs/{run}", get(show_run::show_run))
         .route("/v1/workspaces/{workspace}/runs/{run}/events", get(run_events::run_events))
         .route("/v1/workspaces/{workspace}/runs/{run}/cancel", post(cancel_run::cancel_run))
+        .merge(mapping_routes())
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))
@@ -40,6 +44,24 @@ pub(crate) fn router(site: Site) -> Router {
         .layer(from_fn_with_state(site.clone(), guard))
         .layer(from_fn(observe))
         .with_state(site)
+}
+
+fn mapping_routes() -> Router<Site> {
+    let of_step = Router::new()
+        .route("/", get(mappings::show_mapping))
+        .route("/versions/{version}", get(mappings::show_version))
+        .route("/history", get(mappings::mapping_history))
+        .route("/diff", get(mappings::diff_mapping))
+        .route("/eval", post(mappings::eval_mapping))
+        .route("/approve", post(decide_mapping::approve))
+        .route("/reject", post(decide_mapping::reject))
+        .route("/rollback", post(decide_mapping::rollback))
+        .route("/edit", post(decide_mapping::edit))
+        .route("/heal", post(decide_mapping::heal))
+        .route("/accept", post(decide_mapping::accept));
+    Router::new()
+        .route("/v1/workspaces/{workspace}/mappings", get(mappings::list_mappings))
+        .nest("/v1/workspaces/{workspace}/mappings/{workflow}/{step}", of_step)
 }
 
 async fn nowhere(uri: Uri) -> Problem {

@@ -15,14 +15,11 @@ use utoipa::{IntoParams, ToSchema};
 use crate::answers::RunAnswer;
 use crate::body::{check_json, read};
 use crate::events::{NotLookedUp, RunAccepted};
-use crate::extract::{At, Params, timeout};
+use crate::extract::{At, Params, idempotency_key, timeout};
 use crate::observe::RequestId;
 use crate::problem::{Problem, ProblemAnswer};
 use crate::routes::workflows::find;
 use crate::site::Site;
-
-const IDEMPOTENCY_KEY: &str = "idempotency-key";
-const LONGEST_KEY: usize = 256;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -160,17 +157,6 @@ fn answer(
     let http_status = if finished.is_some() { StatusCode::OK } else { StatusCode::ACCEPTED };
     let answer = StartAnswer { run, status, url: url.clone(), duplicate, idempotency_key, finished };
     (http_status, [(header::LOCATION, url)], Json(answer)).into_response()
-}
-
-/// The caller's key, or a new one; and whether it is the caller's.
-fn idempotency_key(headers: &HeaderMap) -> Result<(String, bool), Problem> {
-    let Some(value) = headers.get(IDEMPOTENCY_KEY) else {
-        return Ok((uuid::Uuid::new_v4().to_string(), false));
-    };
-    let usable = value.to_str().ok().filter(|key| (1..=LONGEST_KEY).contains(&key.len()));
-    usable.map(|key| (key.to_owned(), true)).ok_or_else(|| {
-        Problem::malformed(format!("Idempotency-Key: expected 1 to {LONGEST_KEY} visible ASCII characters"))
-    })
 }
 
 /// A span of the caller's trace, or a new trace.

@@ -1,5 +1,6 @@
 //! The HTTP API over real sockets, and on a real Kafka.
 
+mod mappings;
 mod openapi;
 mod real_kafka;
 mod support;

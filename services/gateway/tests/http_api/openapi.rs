@@ -17,11 +17,33 @@ fn every_operation_is_described() {
     let api: serde_json::Value =
         serde_json::from_str(&prunella_gateway::openapi_json().expect("printed")).expect("JSON");
     let paths = api["paths"].as_object().expect("paths");
-    assert_eq!(paths.len(), 10);
+    assert_eq!(paths.len(), 22);
     for (path, operations) in paths {
         for (method, operation) in operations.as_object().expect("operations") {
             assert!(operation["summary"].is_string(), "{method} {path}");
             assert!(operation["responses"].as_object().is_some_and(|found| !found.is_empty()), "{method} {path}");
         }
+    }
+}
+
+#[test]
+fn every_reference_leads_to_a_schema() {
+    fn references<'a>(value: &'a serde_json::Value, found: &mut Vec<&'a str>) {
+        match value {
+            serde_json::Value::Object(members) => {
+                found.extend(members.get("$ref").and_then(serde_json::Value::as_str));
+                members.values().for_each(|member| references(member, found));
+            }
+            serde_json::Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+            _ => {}
+        }
+    }
+    let api: serde_json::Value =
+        serde_json::from_str(&prunella_gateway::openapi_json().expect("printed")).expect("JSON");
+    let mut found = Vec::new();
+    references(&api, &mut found);
+    assert!(found.len() > 50, "{} references", found.len());
+    for reference in found {
+        assert!(api.pointer(reference.trim_start_matches('#')).is_some(), "{reference} leads nowhere");
     }
 }

@@ -3,9 +3,12 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
-use prunella_gateway::{Gateway, GatewayConfig, GatewayDeps, GatewayError, LiveWorkflow, Workflows};
+use prunella_catalog::{Catalog, History, MappingView};
+use prunella_gateway::{ACTOR, Gateway, GatewayConfig, GatewayDeps, GatewayError, LiveWorkflow, Workflows};
 use prunella_localkafka::{LocalKafka, LocalKafkaConfig};
+use prunella_mapping::Limits;
 use prunella_model::{WorkflowName, WorkflowVersion, WorkspaceName};
+use prunella_operate::mappings::MappingDesk;
 use prunella_runview::RunView;
 use prunella_stream::{KafkaSettings, OutRecord, Output};
 use prunella_topology::{Cluster, Topics, TopicsConfig, Topology};
@@ -91,12 +94,25 @@ impl Api {
         let output = Output::new(&kafka, "test").expect("a producer");
         let view = RunView::start(config.view(), kafka.clone(), &topics, codec.clone(), stop.clone()).await;
         let view = view.expect("a view");
+        let mappings = match kafka.brokers == no_kafka().brokers {
+            true => Arc::new(MappingView::default()),
+            false => MappingView::start(&kafka, &topics, codec.clone(), stop.clone()).await.expect("a view"),
+        };
         let deps = GatewayDeps {
             output: output.clone(),
             codec: codec.clone(),
             topics: topics.clone(),
             workflows: Arc::new(OnlyOrders),
             runs: view.clone(),
+            mappings: MappingDesk {
+                topics: topics.clone(),
+                codec: codec.clone(),
+                output: output.clone(),
+                catalog: Catalog::fixed(History::default()),
+                view: mappings,
+                limits: Limits::default(),
+                actor: ACTOR.to_owned(),
+            },
         };
         let bound = Gateway::bind(config, deps, stop.clone()).await;
         let gateway = bound.inspect_err(|_| stop.cancel())?;

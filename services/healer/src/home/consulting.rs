@@ -6,11 +6,13 @@
 use prunella_catalog::MappingHistory;
 use prunella_model::{Code, MappingKey, TextHash};
 use prunella_repair::Verdict;
+use prunella_stream::chaos::{self, Point};
 use prunella_stream::{OutRecord, StageError};
 use prunella_wire::records::{ErrorInfo, MappingConsultation, ModelAnswer, TriedMapping};
 
 use super::MappingHome;
 use crate::attempt::{Attempt, is_open};
+use crate::service::SERVICE;
 
 /// What a failure says of asking again.
 enum Again {
@@ -95,6 +97,7 @@ impl MappingHome {
             let work = async {
                 if has_proposals(attempt.consultation.as_ref()) {
                     let outcome = attempt.prove(&workshop).await;
+                    chaos::at(SERVICE, Point::Proven);
                     drop(site.emit(vec![writer.outcome(&outcome)?]).await);
                     return Ok(());
                 }
@@ -103,7 +106,11 @@ impl MappingHome {
                     (Some(models), Some(attempted)) => models.question(&workshop, &attempt, attempted).await,
                     _ => None,
                 };
+                if workshop.models.is_none() && attempted.is_some() {
+                    attempt.tell_missing_model(&workshop).await;
+                }
                 outcome.asks_model = question.is_some();
+                chaos::at(SERVICE, Point::Proven);
                 // A home that was revoked restores what waits, and its next owner attempts it.
                 if site.emit(vec![writer.outcome(&outcome)?]).await.is_err() {
                     return Ok(());

@@ -1,7 +1,10 @@
 //! The mappings of one home partition, as their changelogs restore them and commands change them.
 
+mod changelog;
 mod consulting;
 mod decided;
+mod moved;
+mod noticing;
 mod sealed;
 mod versions;
 mod waiting;
@@ -12,22 +15,27 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use prunella_catalog::{MappingHistory, mapping_of};
+use prunella_catalog::MappingHistory;
 use prunella_model::{MappingKey, TextHash};
 use prunella_platform::OnFailure;
+use prunella_stream::chaos::{self, Point};
 use prunella_stream::homes::{Effects, Home, HomeSite};
 use prunella_stream::{OutRecord, Record, StageError};
 use prunella_telemetry::{emit, metrics};
 use prunella_vault::VaultError;
 use prunella_wire::Payload;
-use prunella_wire::records::{HealOutcome, MappingCommand, MappingSample, ModelAnswer, ParkedBatch, StepRef};
+use prunella_wire::records::{
+    HealOutcome, MappingCommand, MappingSample, ModelAnswer, MovedItems, ParkedBatch, StepRef,
+};
 
 use crate::attempt::Attempt;
 use crate::drive::{Driven, Rest, drive};
 use crate::events::{BatchDriven, Locked};
 use crate::records::RecordWriter;
-use crate::service::{MAPPINGS, PARKED, SAMPLES, Workshop};
+use crate::service::{SERVICE, Workshop};
 use crate::settings::HealingSettings;
+use moved::Search;
+use noticing::Noticing;
 use waiting::{Next, Waiting};
 use watch::Watch;
 
@@ -46,6 +54,7 @@ pub(crate) enum Command {
     Outcome(HealOutcome),
     Answered(ModelAnswer),
     Asked(MappingCommand),
+    Moved(MovedItems),
 }
 
 impl Command {
@@ -56,6 +65,7 @@ impl Command {
             Self::Outcome(outcome) => &outcome.mapping,
             Self::Answered(answer) => &answer.mapping,
             Self::Asked(command) => &command.mapping,
+            Self::Moved(moved) => &moved.mapping,
         }
     }
 }
@@ -69,6 +79,10 @@ struct Kept {
     /// Driven with a version that is watched: kept until that is over.
     driven: BTreeMap<String, ParkedBatch>,
     watch: Watch,
+    /// How outputs usually look, by the author's text.
+    noticing: HashMap<TextHash, Noticing>,
+    /// Items that have moved are looked for.
+    search: Option<Search>,
     /// Nothing is done before this moment: something it needs was away.
     paused_until: i64,
 }
@@ -83,6 +97,8 @@ pub(crate) struct MappingHome {
     locked: BTreeMap<(usize, String), VaultError>,
     /// State that is sealed with an old key, or not at all.
     stale: BTreeSet<(usize, String)>,
+    /// What was come to since the last effects, for the fault suite: it is there once they are written.
+    reached: Option<Point>,
 }
 
 impl MappingHome {
@@ -96,6 +112,7 @@ impl MappingHome {
             clock: 0,
             locked: BTreeMap::new(),
             stale: BTreeSet::new(),
+            reached: None,
         }
     }
 
@@ -115,9 +132,7 @@ impl MappingHome {
         let held: u64 = self.mappings.values().map(|kept| kept.waiting.bytes()).sum();
         if held > self.settings().max_parked_bytes.bytes() {
             // There is no room to wait in: what cannot be mapped now becomes a dead letter.
-            let healed = self.kept(&batch.mapping).history.healed(&batch.base).cloned();
-            let driven =
-                Box::pin(drive(&self.workshop, &batch, healed.as_deref(), OnFailure::DeadLetter, false)).await?;
+            let driven = self.drive(&batch, OnFailure::DeadLetter).await?;
             return self.driven(&batch.mapping.clone(), &batch, driven, now, true);
         }
         let record = self.writer.parked(&batch.key(), &batch)?;
@@ -135,11 +150,16 @@ impl MappingHome {
         if let Some(active) = watched.filter(|active| active.version == sample.version) {
             return self.observe(&sample, &active, now);
         }
-        let record = self.writer.sample(&sample)?;
+        self.kept(&sample.mapping).waiting.went_well(sample.version, sample.valid);
+        let mut records = self.remember_watched(&sample.mapping, now)?;
+        records.extend(self.notice(&sample, now)?);
         let kept = self.kept(&sample.mapping);
-        kept.waiting.went_well(sample.version, sample.valid);
-        kept.samples.insert(sample.slot, sample);
-        Ok(vec![record])
+        if kept.history.drift(&sample.base).is_none() {
+            let sample = MappingSample { others: Vec::new(), ..sample };
+            records.push(self.writer.sample(&sample)?);
+            self.kept(&sample.mapping).samples.insert(sample.slot, sample);
+        }
+        Ok(records)
     }
 
     /// A step attempt whose definition has this text of the author.
@@ -156,13 +176,6 @@ impl MappingHome {
         let parent = kept.history.active_version(base);
         let failed = kept.waiting.batches.values().filter(|batch| batch.base == *base);
         let items: Vec<Payload> = failed.flat_map(|batch| &batch.work.items).map(|item| item.input.clone()).collect();
-        let rejected: Vec<i32> = kept
-            .history
-            .versions
-            .values()
-            .filter(|version| matches!(version.status.as_str(), "rejected" | "rolled-back"))
-            .map(|it| it.version)
-            .collect();
         let failed = kept.waiting.batches.values().filter(|batch| batch.base == *base);
         let mut errors: Vec<String> = Vec::new();
         for error in failed.flat_map(|batch| &batch.work.items).filter_map(|item| item.error.as_ref()) {
@@ -178,18 +191,19 @@ impl MappingHome {
             at,
             failing: spread(items, settings.sample_items),
             errors,
-            remembered: kept
-                .samples
-                .values()
-                .filter(|sample| sample.base == *base && !rejected.contains(&sample.version))
-                .cloned()
-                .collect(),
+            remembered: kept.remembered(base, parent),
             still: kept.still_well(base, parent, settings.gather.millis()),
             consultation: consulting::current(&kept.history, base),
             is_drift: kept.waiting.is_drift(&settings),
         };
         kept.waiting.attempt_begins();
         self.work_on(attempt);
+    }
+
+    async fn drive(&mut self, batch: &ParkedBatch, on_failure: OnFailure) -> Result<Driven, StageError> {
+        let history = &self.kept(&batch.mapping).history;
+        let (healed, drift) = (history.healed(&batch.base).cloned(), history.drift(&batch.base).cloned());
+        Box::pin(drive(&self.workshop, batch, healed.as_deref(), drift.as_deref(), on_failure, false)).await
     }
 
     async fn drive_all(
@@ -200,11 +214,11 @@ impl MappingHome {
         now: i64,
     ) -> Result<Vec<OutRecord>, StageError> {
         let mut records = Vec::new();
+        self.reached = Some(Point::Driven);
         for key in keys {
             let kept = self.kept(mapping);
             let Some(batch) = kept.waiting.batches.get(&key).cloned() else { continue };
-            let healed = kept.history.healed(&batch.base).cloned();
-            let driven = Box::pin(drive(&self.workshop, &batch, healed.as_deref(), on_failure, false)).await?;
+            let driven = self.drive(&batch, on_failure).await?;
             records.extend(self.driven(mapping, &batch, driven, now, on_failure == OnFailure::DeadLetter)?);
         }
         Ok(records)
@@ -245,7 +259,7 @@ impl MappingHome {
     /// Does what is due for one mapping.
     async fn look_after(&mut self, mapping: &MappingKey, now: i64) -> Result<Vec<OutRecord>, StageError> {
         let workshop = self.workshop.clone();
-        let gone = self.let_go(mapping, now);
+        let gone = self.let_go(mapping, now)?;
         if !gone.is_empty() {
             return Ok(gone);
         }
@@ -272,6 +286,12 @@ impl MappingHome {
         }
     }
 
+    fn effects(&mut self, records: Vec<OutRecord>) -> Effects {
+        let reached = self.reached.take();
+        let then = reached.map(|point| Box::new(move || chaos::at(SERVICE, point)) as Box<dyn FnOnce() + Send>);
+        Effects { records, then }
+    }
+
     fn due(&self, kept: &Kept) -> Option<i64> {
         let over = kept
             .driven
@@ -293,6 +313,7 @@ impl Drop for MappingHome {
     fn drop(&mut self) {
         let batches: usize = self.mappings.values().map(|kept| kept.waiting.batches.len()).sum();
         metrics::PARKED_BATCHES.sub(i64::try_from(batches).unwrap_or(i64::MAX));
+        self.mappings.keys().for_each(|mapping| self.show_drift(mapping, false));
     }
 }
 
@@ -301,40 +322,7 @@ impl Home for MappingHome {
 
     async fn apply(&mut self, topic: usize, key: &Bytes, value: Option<Bytes>) -> Result<(), String> {
         let key = std::str::from_utf8(key).map_err(|_| "the key is not text".to_owned())?;
-        let codec = self.workshop.deps.platform().codec.clone();
-        let unreadable = |error: prunella_wire::WireError| error.to_string();
-        match (topic, value) {
-            (MAPPINGS, value) => {
-                let mapping = mapping_of(key).ok_or("the key names no mapping")?;
-                self.kept(&mapping).history.apply(&codec, key, value.as_deref()).await.map_err(unreadable)?;
-            }
-            (SAMPLES, Some(value)) => {
-                let Some(value) = self.unsealed(SAMPLES, key, &value) else { return Ok(()) };
-                let sample: MappingSample = codec.decode(&value).await.map_err(unreadable)?;
-                let mapping = sample.mapping.clone();
-                self.kept(&mapping).samples.insert(sample.slot, sample);
-            }
-            (PARKED, Some(value)) => {
-                let Some(value) = self.unsealed(PARKED, key, &value) else { return Ok(()) };
-                let batch: ParkedBatch = codec.decode(&value).await.map_err(unreadable)?;
-                let workshop = self.workshop.clone();
-                let kept = self.kept(&batch.mapping.clone());
-                if batch.driven_with == 0 {
-                    kept.driven.remove(key);
-                    kept.waiting.park(batch, 0, &workshop.deps.settings);
-                } else {
-                    kept.waiting.remove(key);
-                    kept.driven.insert(key.to_owned(), batch);
-                }
-            }
-            (topic, None) if self.locked.remove(&(topic, key.to_owned())).is_some() => {}
-            (PARKED, None) => self.mappings.values_mut().for_each(|kept| {
-                kept.driven.remove(key);
-                kept.waiting.remove(key);
-            }),
-            _ => self.mappings.values_mut().for_each(|kept| kept.samples.retain(|_, sample| sample.key() != key)),
-        }
-        Ok(())
+        self.take(topic, key, value).await
     }
 
     async fn restored(&mut self, now: i64) -> Effects {
@@ -345,6 +333,8 @@ impl Home for MappingHome {
             emit(Locked { home: self.site.partition, records: self.locked.len(), error });
             return Effects::none();
         }
+        self.look_back();
+        self.mappings.keys().for_each(|mapping| self.show_drift(mapping, true));
         Effects::of(self.sealed_anew())
     }
 
@@ -353,14 +343,20 @@ impl Home for MappingHome {
         if let Some(error) = self.locked.values().next() {
             return Err(StageError::new(error.code(), error.to_string()));
         }
+        let mapping = command.mapping().clone();
         let records = match command {
             Command::Park(batch) => self.park(*batch, now).await?,
             Command::Remember(sample) => self.remember(sample, now)?,
             Command::Outcome(outcome) => self.outcome(outcome, now).await?,
             Command::Answered(answer) => self.answered(answer, now)?,
             Command::Asked(command) => self.asked(command, now)?,
+            Command::Moved(moved) => {
+                self.moved(moved, now);
+                Vec::new()
+            }
         };
-        Ok(Effects::of(records))
+        self.show_drift(&mapping, true);
+        Ok(self.effects(records))
     }
 
     fn next_timer(&self) -> Option<i64> {
@@ -387,7 +383,8 @@ impl Home for MappingHome {
                     self.kept(&mapping).paused_until = now + PAUSE;
                 }
             }
+            self.show_drift(&mapping, true);
         }
-        Effects::of(records)
+        self.effects(records)
     }
 }

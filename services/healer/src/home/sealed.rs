@@ -39,7 +39,9 @@ impl MappingHome {
             let parked = || self.mappings.values().find_map(|kept| kept.waiting.batches.get(&key));
             let record = match topic {
                 PARKED => parked().map(|batch| self.writer.parked(&key, batch)),
-                _ => sample().map(|sample| self.writer.sample(sample)),
+                _ => sample()
+                    .map(|sample| self.writer.sample(sample))
+                    .or_else(|| self.profile(&key).map(|profile| self.writer.profile(&profile))),
             };
             match record {
                 Some(Ok(record)) => records.push(record),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use prunella_model::workflow::Heal;
 use prunella_model::{Code, MappingKey, TextHash};
 use prunella_platform::StepWork;
+use prunella_stream::chaos::Point;
 use prunella_stream::{OutRecord, StageError};
 use prunella_telemetry::emit;
 use prunella_wire::records::{HealOutcome, MappingActive, MappingConsultation, MappingVersion};
@@ -35,7 +36,9 @@ impl MappingHome {
     async fn weighed(&mut self, outcome: HealOutcome, now: i64) -> Result<Vec<OutRecord>, StageError> {
         let workshop = self.workshop.clone();
         let settings = &workshop.deps.settings;
-        let Some(at) = self.step_of(&outcome.mapping, &outcome.base) else {
+        let search = outcome.moved.as_ref().and_then(|_| self.kept(&outcome.mapping).search.take());
+        let at = search.map(|search| search.at).or_else(|| self.step_of(&outcome.mapping, &outcome.base));
+        let Some(at) = at else {
             self.kept(&outcome.mapping).waiting.attempt_ended(now, settings);
             return Ok(Vec::new());
         };
@@ -52,9 +55,21 @@ impl MappingHome {
             return Ok(Vec::new());
         }
         let Some(text) = outcome.text.clone() else { return Ok(Vec::new()) };
+        let is_in_use = match kept.history.healed(&outcome.base) {
+            Some(version) => version.text == text,
+            None => TextHash::of(&text) == outcome.base,
+        };
+        // Nothing better was found for outputs that do not look as they used to.
+        if is_in_use && outcome.moved.is_none() {
+            return Ok(Vec::new());
+        }
         let is_proven = outcome.verdict == "activate";
         let may_be_used = is_proven && policy == Some(Heal::Auto);
-        let known = kept.history.versions.values().find(|known| known.base == outcome.base && known.text == text);
+        let parent = kept.history.healed(&outcome.base);
+        let moved = outcome.moved.clone().or_else(|| parent.and_then(|parent| parent.moved.clone()));
+        let is_known =
+            |known: &&Arc<MappingVersion>| known.base == outcome.base && known.text == text && known.moved == moved;
+        let known = kept.history.versions.values().find(is_known);
         if let Some(known) = known.cloned() {
             // A proposal that more records have proven meanwhile. What a person has decided stays decided.
             if may_be_used && known.status == "candidate" {
@@ -63,7 +78,8 @@ impl MappingHome {
             }
             return Ok(Vec::new());
         }
-        let may_be_proposed = is_proven || (outcome.verdict == "review" && kept.waiting.is_drift(settings));
+        let is_drift = outcome.moved.is_some() || kept.waiting.is_drift(settings);
+        let may_be_proposed = is_proven || (outcome.verdict == "review" && is_drift);
         if !may_be_proposed {
             return Ok(Vec::new());
         }
@@ -79,6 +95,7 @@ impl MappingHome {
             actor: HEALER.to_owned(),
             created_at: now,
             changed_at: now,
+            moved,
         };
         if may_be_used {
             return self.activate(version, HEALER, None, now);
@@ -107,7 +124,9 @@ impl MappingHome {
             MappingVersion { status: "active".to_owned(), actor: actor.to_owned(), changed_at: now, ..version };
         let detail = format!("{} from version {}", active.origin, active.parent);
         let mut records = self.point_to(&mapping, &base, active.version, actor, command, now)?;
-        if !insists {
+        if insists {
+            records.extend(self.forget_habit(&mapping, &base));
+        } else {
             records.push(self.watch(&mapping, &base, now)?);
         }
         records.push(self.writer.version(&active)?);
@@ -117,6 +136,7 @@ impl MappingHome {
         emit(VersionActivated { mapping: &mapping, version: active.version, actor, waiting });
         kept.history.versions.insert(active.version, Arc::new(active));
         kept.waiting.version_changed();
+        self.reached = Some(Point::Published);
         Ok(records)
     }
 
@@ -177,6 +197,7 @@ impl MappingHome {
         };
         records.push(writer.active(&active)?);
         kept.history.active.insert(base.clone(), active);
+        kept.noticing(base).begin_anew();
         Ok(records)
     }
 }

@@ -3,7 +3,7 @@
 use indexmap::IndexMap;
 
 use prunella_catalog::MappingHistory;
-use prunella_model::TextHash;
+use prunella_model::{Code, TextHash};
 use prunella_wire::Payload;
 use prunella_wire::records::{ParkedBatch, StageItem};
 
@@ -42,6 +42,8 @@ pub(super) struct Waiting {
     /// A person decided that what waits is not worth waiting.
     given_up: bool,
     bytes: u64,
+    /// Batches that wait although their items are valid.
+    held: usize,
 }
 
 impl Waiting {
@@ -53,9 +55,15 @@ impl Waiting {
         self.driving = true;
         self.failed += batch.work.items.len() as u64;
         self.valid += u64::try_from(batch.valid).unwrap_or(0);
+        self.insert(batch);
+    }
+
+    fn insert(&mut self, batch: ParkedBatch) {
         self.bytes += size(&batch);
+        self.held += usize::from(is_held(&batch));
         if let Some(before) = self.batches.insert(batch.key(), batch) {
             self.bytes -= size(&before);
+            self.held -= usize::from(is_held(&before));
         }
     }
 
@@ -63,16 +71,14 @@ impl Waiting {
     pub(super) fn replace(&mut self, batch: ParkedBatch, now: i64, settings: &HealingSettings) {
         self.fresh = true;
         self.next_attempt = self.next_attempt.max(now + settings.gather.millis());
-        self.bytes += size(&batch);
-        if let Some(before) = self.batches.insert(batch.key(), batch) {
-            self.bytes -= size(&before);
-        }
+        self.insert(batch);
     }
 
     /// Nothing of the batch waits any more.
     pub(super) fn remove(&mut self, key: &str) {
         if let Some(batch) = self.batches.shift_remove(key) {
             self.bytes -= size(&batch);
+            self.held -= usize::from(is_held(&batch));
         }
         if self.batches.is_empty() {
             *self = Self::default();
@@ -137,7 +143,10 @@ impl Waiting {
 
     pub(super) fn next(&mut self, history: &MappingHistory, now: i64, settings: &HealingSettings) -> Next {
         if self.driving {
-            let untried = |batch: &ParkedBatch| history.active_version(&batch.base) != batch.work.mapping_version;
+            let untried = |batch: &ParkedBatch| {
+                let is_let_go = is_held(batch) && history.drift(&batch.base).is_none();
+                is_let_go || history.active_version(&batch.base) != batch.work.mapping_version
+            };
             let keys = self.keys(untried);
             if !keys.is_empty() {
                 return Next::Drive(keys);
@@ -170,7 +179,7 @@ impl Waiting {
         if self.fresh && !self.attempting {
             due = due.min(self.next_attempt);
         }
-        if self.attempts > 0 && !self.attempting && self.failed < settings.few_items as u64 {
+        if self.attempts > 0 && !self.attempting && self.held == 0 && self.failed < settings.few_items as u64 {
             due = due.min(oldest.parked_at + settings.patience.millis());
         }
         Some(due)
@@ -178,7 +187,7 @@ impl Waiting {
 
     /// An attempt proved nothing, and either most items are fine or hardly any came.
     fn is_bad_data(&self, now: i64, settings: &HealingSettings) -> bool {
-        if self.attempts == 0 || self.attempting {
+        if self.attempts == 0 || self.attempting || self.held > 0 {
             return false;
         }
         let Some((_, oldest)) = self.batches.first() else { return false };
@@ -197,6 +206,12 @@ impl Waiting {
         let gather = settings.gather.millis().max(1);
         gather.saturating_mul(1 << self.attempts.min(30)).min(settings.max_backoff.millis().max(gather))
     }
+}
+
+/// Whether items of the batch wait because outputs do not look as they used to.
+fn is_held(batch: &ParkedBatch) -> bool {
+    let is_held = |item: &StageItem| item.error.as_ref().is_some_and(|error| error.code == Code::SilentDrift.id());
+    batch.work.items.iter().any(is_held)
 }
 
 fn size(batch: &ParkedBatch) -> u64 {

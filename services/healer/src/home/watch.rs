@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use prunella_model::{MappingKey, TextHash};
 use prunella_platform::OnFailure;
 use prunella_repair::{Jump, OutputProfile, jumps};
+use prunella_stream::chaos::Point;
 use prunella_stream::{OutRecord, StageError};
 use prunella_telemetry::emit;
 use prunella_wire::records::{MappingActive, MappingSample, MappingVersion, ParkedBatch};
@@ -60,6 +61,17 @@ impl Kept {
         self.samples.values().chain(self.watch.samples.values()).filter(is_meant).cloned().collect()
     }
 
+    /// Samples to repair `parent` by. What it gave while it was watched counts as well: a source that changed once may
+    /// change again before the watch is over.
+    pub(super) fn remembered(&self, base: &TextHash, parent: i32) -> Vec<MappingSample> {
+        let watched = self.watch.samples.values().filter(|sample| sample.version == parent);
+        let is_right = |sample: &&MappingSample| {
+            let made_by = self.history.versions.get(&sample.version).map(|version| version.status.as_str());
+            sample.base == *base && !matches!(made_by, Some("rejected" | "rolled-back"))
+        };
+        self.samples.values().chain(watched).filter(is_right).cloned().collect()
+    }
+
     /// Why the version cannot be what was meant, if it cannot.
     fn alarm(&self, active: &MappingActive) -> Option<String> {
         let watch = &self.watch;
@@ -86,7 +98,7 @@ impl Kept {
 }
 
 /// Jumps that were told when the version was proposed: whoever approved it knew of them.
-fn told_jumps(version: &MappingVersion) -> BTreeSet<String> {
+pub(super) fn told_jumps(version: &MappingVersion) -> BTreeSet<String> {
     let evidence: Value = serde_json::from_str(&version.evidence).unwrap_or_default();
     let jumps = evidence["jumps"].as_array().into_iter().flatten();
     jumps.filter_map(|jump| jump["field"].as_str().map(str::to_owned)).collect()
@@ -106,7 +118,9 @@ impl MappingHome {
             let kept = self.kept(mapping);
             let Some(batch) = kept.waiting.batches.get(&key).cloned() else { continue };
             let healed = kept.history.healed(&batch.base).cloned();
-            let driven = Box::pin(drive(&self.workshop, &batch, healed.as_deref(), OnFailure::Park, true)).await?;
+            let drift = kept.history.drift(&batch.base).cloned();
+            let driven = drive(&self.workshop, &batch, healed.as_deref(), drift.as_deref(), OnFailure::Park, true);
+            let driven = Box::pin(driven).await?;
             all.push((batch, driven));
         }
         let kept = self.kept(mapping);
@@ -121,6 +135,7 @@ impl MappingHome {
             return self.roll_back(mapping, active, &reason, now);
         }
         let mut records = Vec::new();
+        self.reached = Some(Point::Driven);
         for (batch, driven) in all {
             records.extend(self.driven_watched(mapping, active, batch, driven, now)?);
         }
@@ -162,7 +177,7 @@ impl MappingHome {
         if let Ok(output) = serde_json::from_str::<Value>(&sample.output) {
             watch.valid += 1;
             watch.profile.observe(&output);
-            watch.samples.insert(sample.slot, sample.clone());
+            watch.samples.insert(sample.slot, MappingSample { others: Vec::new(), ..sample.clone() });
         }
         match kept.alarm(active) {
             Some(reason) => self.roll_back(&sample.mapping, active, &reason, now),
@@ -225,8 +240,9 @@ impl MappingHome {
         Ok(records)
     }
 
-    /// The watch is over: what was driven need not be kept any longer.
-    pub(super) fn let_go(&mut self, mapping: &MappingKey, now: i64) -> Vec<OutRecord> {
+    /// The watch is over: what was driven need not be kept any longer, and what was seen meanwhile is remembered.
+    pub(super) fn let_go(&mut self, mapping: &MappingKey, now: i64) -> Result<Vec<OutRecord>, StageError> {
+        let mut records = self.remember_watched(mapping, now)?;
         let writer = self.writer.clone();
         let kept = self.kept(mapping);
         let is_watched = |batch: &ParkedBatch| {
@@ -238,6 +254,24 @@ impl MappingHome {
         let (stays, goes): (Vec<_>, Vec<_>) =
             std::mem::take(&mut kept.driven).into_iter().partition(|(_, batch)| is_watched(batch));
         kept.driven = stays.into_iter().collect();
-        goes.iter().map(|(key, _)| writer.unparked(key)).collect()
+        records.extend(goes.iter().map(|(key, _)| writer.unparked(key)));
+        Ok(records)
+    }
+
+    /// Remembers the items that the version in use has mapped well while it was watched.
+    pub(super) fn remember_watched(&mut self, mapping: &MappingKey, now: i64) -> Result<Vec<OutRecord>, StageError> {
+        let writer = self.writer.clone();
+        let kept = self.kept(mapping);
+        let is_over = |sample: &MappingSample| {
+            let active = kept.history.active.get(&sample.base);
+            active.is_some_and(|active| active.version == sample.version && active.watched_until <= now)
+        };
+        if !kept.watch.samples.values().next().is_some_and(is_over) {
+            return Ok(Vec::new());
+        }
+        let seen = std::mem::take(&mut kept.watch.samples);
+        let records = seen.values().map(|sample| writer.sample(sample)).collect();
+        kept.samples.extend(seen);
+        records
     }
 }

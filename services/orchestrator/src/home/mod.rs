@@ -1,7 +1,6 @@
 //! The runs of one home partition, as `state.runs` restores them and commands change them.
 
 mod command;
-mod key;
 mod known;
 mod packed;
 mod remains;
@@ -29,7 +28,7 @@ use crate::service::Plans;
 
 pub(crate) use command::Command;
 pub(crate) use known::Suffixes;
-use known::{Form, Known, KnownRuns};
+use known::{Form, KnownRuns};
 use packed::PackedRun;
 use remains::Remains;
 
@@ -65,27 +64,23 @@ impl RunHome {
 
     /// Takes a live run out, read anew if it was asleep.
     async fn take_live(&mut self, run: &RunId) -> Option<(Run, Held)> {
-        if !self.known.is_live(run) {
-            return None;
-        }
         match self.known.remove(run)? {
-            Known::Live(Form::Awake(live), held) => Some((*live, held)),
-            Known::Live(Form::Asleep(packed), held) => {
+            (Form::Awake(live), held) => Some((*live, held)),
+            (Form::Asleep(packed), held) => {
                 if let Some(live) = Remains::read(run, &packed, &self.codec).await.into_run() {
                     return Some((live, held));
                 }
                 // It was read once, or written here: this cannot be. Nothing is thrown away all the same.
-                self.known.insert(run, i64::MAX, Known::Live(Form::Asleep(packed), held));
+                self.known.insert(run, i64::MAX, Form::Asleep(packed), held);
                 None
             }
-            Known::Ended(_) => None,
         }
     }
 
     fn keep_awake(&mut self, live: Run, mut held: Held) {
         held.resize(live.size());
         let (run, due) = (live.state.run.clone(), live.next_timer());
-        self.known.insert(&run, due, Known::Live(Form::Awake(Box::new(live)), held));
+        self.known.insert(&run, due, Form::Awake(Box::new(live)), held);
         if self.known.awake() > AWAKE {
             self.known.put_to_sleep(|run| PackedRun::of(run, &self.writer));
         }
@@ -166,7 +161,7 @@ impl RunHome {
     }
 
     fn keep_ended(&mut self, run: &RunId, suffixes: Suffixes, ended_at: i64) {
-        self.known.insert(run, ended_at.saturating_add(self.retention), Known::Ended(suffixes));
+        self.known.retire(run, ended_at.saturating_add(self.retention), suffixes);
     }
 
     async fn start(&mut self, command: StartRun, record: &Record, now: i64) -> Result<Vec<OutRecord>, StageError> {
@@ -245,7 +240,7 @@ impl RunHome {
         }
         let due = live.next_timer();
         let held = self.hold(&live);
-        self.known.insert(&run, due, Known::Live(Form::Asleep(packed), held));
+        self.known.insert(&run, due, Form::Asleep(packed), held);
         if actions.0.is_empty() {
             return Ok(Vec::new());
         }
@@ -324,13 +319,11 @@ impl Home for RunHome {
     async fn on_timer(&mut self, now: i64) -> Effects {
         let mut records = Vec::new();
         for _ in 0..DUE_AT_ONCE {
+            let Some((run, suffixes)) = self.known.pop_forgotten(now) else { break };
+            records.extend(self.writer.tombstones(&run, &suffixes));
+        }
+        for _ in 0..DUE_AT_ONCE {
             let Some(run) = self.known.due(now) else { break };
-            if self.known.is_ended(&run) {
-                if let Some(Known::Ended(suffixes)) = self.known.remove(&run) {
-                    records.extend(self.writer.tombstones(&run, &suffixes));
-                }
-                continue;
-            }
             let change = |run: &mut Run, plan: Option<&RunPlan>, actions: &mut Actions| {
                 machine::on_deadline(run, now, actions);
                 if let Some(plan) = plan {

@@ -10,7 +10,7 @@ use prunella_topology::Topics;
 use prunella_wire::records::{BatchResult, ExtractionEnded, RunStatus, StartRun, StepRef, TriggerOrigin};
 use prunella_wire::{Codec, Payload};
 
-use super::known::{Form, Known, KnownRuns, Suffixes};
+use super::known::{Form, KnownRuns, Suffixes};
 use super::packed::PackedRun;
 use super::remains::Remains;
 use crate::machine::{self, Actions, PlannedStep, Run, RunPlan};
@@ -110,16 +110,19 @@ fn awake_and_asleep_runs_are_live_and_due_at_their_time() {
     for (key, due) in [("a", 30), ("b", 10), ("c", 20)] {
         let run = run(key, b"{}", &[], None);
         let held = memory.hold(&run.state.workspace, &run.state.workflow, run.size());
-        known.insert(&run_id(key), due, Known::Live(Form::Awake(Box::new(run)), held));
+        known.insert(&run_id(key), due, Form::Awake(Box::new(run)), held);
     }
-    known.insert(&run_id("d"), 5, Known::Ended(Suffixes::new(["", "/@trigger"])));
+    known.retire(&run_id("d"), 5, Suffixes::new(["", "/@trigger"]));
     assert_eq!(known.awake(), 3);
     known.put_to_sleep(|run| (run.state.run != run_id("c")).then(|| PackedRun::of(run, &writer(&codec)))?);
     assert_eq!(known.awake(), 1, "what cannot be packed stays awake");
 
     assert!(known.is_live(&run_id("a")) && known.is_ended(&run_id("d")) && !known.contains(&run_id("e")));
-    assert_eq!((known.next_due(), known.due(4)), (Some(5), None));
-    let Some(Known::Ended(suffixes)) = known.remove(&run_id("d")) else { panic!("d has ended") };
+    assert!(known.due(9).is_none() && known.pop_forgotten(5).is_none());
+    assert_eq!(known.next_due(), Some(10));
+    let (forgotten, suffixes) = known.pop_forgotten(60_000).expect("d is to be forgotten");
+    assert_eq!(forgotten, run_id("d"));
+    assert!(!known.contains(&run_id("d")));
     assert_eq!(suffixes.iter().collect::<Vec<_>>(), ["", "/@trigger"]);
     known.postpone(&run_id("b"), 40);
     let order: Vec<RunId> = std::iter::from_fn(|| {

@@ -2,14 +2,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use prunella_catalog::{Applied, CatalogWriter, NewVersion};
-use prunella_model::{WorkflowName, WorkspaceName};
+use prunella_model::{Code, WorkflowName, WorkspaceName};
 use prunella_topology::{Cluster, Topology};
 use prunella_workflow::Loaded;
+use serde_json::json;
 
 use crate::commands::Context;
 use crate::commands::validate::{load_paths, refuse};
 use crate::config::Config;
-use crate::definitions::{as_json, check_stream, declared_topics, shown_topics};
+use crate::definitions::{as_json, check_models, check_stream, declared_topics, models_missing, shown_topics};
 use crate::failure::Failure;
 use crate::process::{codec, connect};
 
@@ -52,20 +53,39 @@ pub async fn apply_paths(
     Ok(applied)
 }
 
+const MODEL: Code = Code::LlmNotConfigured;
+
+/// Steps that name a model which this configuration does not know. Where it knows no provider at all, the healer may run
+/// with another one: these are warnings then.
+fn unasked_models(config: &Config, loaded: &[Loaded]) -> Result<Vec<String>, Failure> {
+    if !config.llm.providers.is_empty() {
+        check_models(config, loaded)?;
+    }
+    let missing = models_missing(config, loaded);
+    for message in &missing {
+        eprintln!("warning {MODEL}: {message}: no model is asked unless the configuration of the healer has it");
+    }
+    Ok(missing)
+}
+
 pub async fn run(context: &Context, paths: &[PathBuf]) -> Result<ExitCode, Failure> {
     let loaded = load_paths(paths).map_err(|problems| refuse(&problems, context.json))?;
+    let warnings = unasked_models(&context.config, &loaded)?;
     let applied = apply_paths(&context.config, &context.workspace, &loaded).await?;
     let topics = Topology::new(context.config.topics.clone())?;
     for (one, (name, applied)) in loaded.iter().zip(&applied) {
         let kind = one.declared.kind();
         let shown = shown_topics(topics.topics(), &context.workspace, &one.declared);
         if context.json {
-            let mut line = serde_json::json!({
+            let mut line = json!({
                 "workspace": context.workspace, "kind": kind.as_str(), kind.as_str(): name, "version": applied.version,
                 "created": applied.created, "live_before": applied.live_before,
             });
             for (topic, name) in as_json(&shown) {
                 line[format!("{topic}_topic")] = name;
+            }
+            if !warnings.is_empty() {
+                line["warnings"] = warnings.iter().map(|it| json!({ "code": MODEL.id(), "message": it })).collect();
             }
             println!("{line}");
             continue;

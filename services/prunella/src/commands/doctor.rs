@@ -1,11 +1,14 @@
 //! What is wrong, and the next step to take.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
+use prunella_cache::SharedCache;
 use prunella_catalog::Catalog;
 use prunella_operate::Offsets;
 use prunella_operate::doctor::{Finding, Level, disk, examine};
 use prunella_topology::Topology;
+use prunella_vault::Vault;
 use prunella_wire::{ClaimStore, Registry};
 
 use crate::cli::DoctorArgs;
@@ -83,6 +86,7 @@ async fn look(context: &Context, args: &DoctorArgs, findings: &mut Vec<Finding>)
     if !has_registry {
         return;
     }
+    findings.extend(redis(context).await);
     findings.push(finding("workflows", list_workflows(context, &topology, &cluster).await));
     match inside(context, args).await {
         Ok(found) => findings.extend(found),
@@ -103,6 +107,25 @@ async fn registry(context: &Context, topology: &Topology) -> Result<String, Fail
     Registry::new(&client)?;
     codec(&context.config, topology).await?;
     Ok(format!("{} knows our schemas", client.url))
+}
+
+/// Only where one is configured; nothing depends on it.
+async fn redis(context: &Context) -> Option<Finding> {
+    let settings = &context.config.redis;
+    let cache = match SharedCache::new(settings, "", Arc::new(Vault::plain())) {
+        Ok(cache) => cache?,
+        Err(error) => return Some(failed("redis", &Failure::new(error.code(), error.to_string()))),
+    };
+    Some(if cache.answers().await {
+        Finding::ok("redis", "it answers")
+    } else {
+        let detail = format!("redis.url does not answer within {} (redis.timeout)", settings.timeout);
+        Finding::warn(
+            "redis",
+            detail,
+            "nothing depends on it: language models are asked again what they were asked before",
+        )
+    })
 }
 
 async fn inside(context: &Context, args: &DoctorArgs) -> Result<Vec<Finding>, Failure> {

@@ -8,6 +8,7 @@ use crate::cli::UpArgs;
 use crate::commands::validate::{load_paths, refuse};
 use crate::commands::{Context, apply_paths};
 use crate::config::Config;
+use crate::definitions::check_models;
 use crate::failure::{Exit, Failure};
 use crate::print::Progress;
 use crate::process::{Process, Service, connect};
@@ -55,6 +56,7 @@ pub async fn broker_ended(broker: Option<&LocalKafka>) -> Failure {
 pub async fn run(mut context: Context, args: UpArgs) -> Result<ExitCode, Failure> {
     let stop = stop_on_signal()?;
     let loaded = load_paths(&args.apply).map_err(|problems| refuse(&problems, context.json))?;
+    check_models(&context.config, &loaded)?;
     let broker = if context.brokers_given {
         None
     } else {

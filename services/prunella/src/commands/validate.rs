@@ -48,7 +48,9 @@ pub fn run(context: &Context, paths: &[PathBuf]) -> Result<ExitCode, Failure> {
         for loaded in &loaded {
             match &loaded.declared {
                 Declared::Workflow(workflow) => {
-                    println!("{}: valid, {} steps", workflow.workflow, workflow.steps.len());
+                    let steps = workflow.steps.len();
+                    let noun = if steps == 1 { "step" } else { "steps" };
+                    println!("{}: valid, {steps} {noun}", workflow.workflow);
                 }
                 Declared::Stream(stream) => println!("{}: valid, a stream of {}", stream.stream, stream.input.topic),
             }

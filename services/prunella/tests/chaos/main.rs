@@ -3,6 +3,9 @@
 //! `ROUNDS` is how many rounds (one), `SEED` the first of them; a seed gives the same faults again. Only a build with the
 //! feature `chaos` can be ended at a named point, have its clock moved or be sabotaged.
 
+#[path = "../shared/drift.rs"]
+mod drift;
+mod healing;
 mod members;
 mod observed;
 mod oracle;

@@ -1,5 +1,6 @@
 //! The processes of a round, started again whenever they end, as a cluster manager would.
 
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -101,13 +102,24 @@ impl Members {
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        Some(format!("process {slot} did not end within 30 s of SIGTERM"))
+        let stacks = stacks_of(process.pid());
+        Some(format!("process {slot} did not end within 30 s of SIGTERM\n{stacks}"))
     }
 
     pub(crate) fn with(&self, slot: usize, act: impl FnOnce(&Prunella)) {
         if let Some(process) = &self.slots[slot].process {
             act(process);
         }
+    }
+}
+
+/// What the threads of a process that hangs are doing, as far as a debugger is there to tell.
+fn stacks_of(pid: u32) -> String {
+    let all = ["-batch", "-ex", "set pagination off", "-ex", "thread apply all backtrace 30", "-p"];
+    let gdb = Command::new("gdb").args(all).arg(pid.to_string()).output();
+    match gdb {
+        Ok(output) => String::from_utf8_lossy(&output.stdout).into_owned(),
+        Err(error) => format!("no gdb to look at its threads with: {error}"),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::timeline::Timeline;
 use crate::workload::{CHAIN, Load, ORDERS, Sent, stream};
 
 /// `PRUNELLA_BINARY` is another build, for whoever builds while rounds run.
-fn binary() -> String {
+pub(crate) fn binary() -> String {
     std::env::var("PRUNELLA_BINARY").unwrap_or_else(|_| env!("CARGO_BIN_EXE_prunella").to_owned())
 }
 const WARM_UP: Duration = Duration::from_secs(2);

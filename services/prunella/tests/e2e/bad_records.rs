@@ -5,22 +5,7 @@ use std::time::Duration;
 use prunella_testkit::harness::{Installation, ReadRecord, wait_until};
 use serde_json::json;
 
-use crate::support::{assert_status, install, is_fused};
-
-const COPY: &str = r#"
-workflow: copy
-trigger: {}
-steps:
-  - id: all
-    extract: { trigger: {}, items: list }
-output: { from: all }
-"#;
-
-fn assert_still_works(installation: &Installation) {
-    let report = installation.run_to_end("copy", &json!({ "list": [1, 2, 3] }));
-    assert_status(&report, "succeeded");
-    assert_eq!(report["valid"], 3, "{report:#}");
-}
+use crate::support::{COPY, assert_status, assert_still_works, install, is_fused};
 
 /// The dead letter of the record with this key, once it is there.
 fn letter_of(installation: &Installation, topic: &str, key: &str, patience: Duration) -> ReadRecord {

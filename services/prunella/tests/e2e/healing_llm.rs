@@ -4,11 +4,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use prunella_testkit::harness::{Installation, block_on, wait_until};
+use prunella_testkit::harness::{Installation, Redis, block_on, wait_until};
 use prunella_testkit::llm::{FakeAnswer, FakeLlm, FakeLlmHandle};
 use serde_json::{Value, json};
 
-use crate::support::{assert_status, install_with};
+use crate::support::{assert_status, install_with, metric};
 
 const WORKFLOW: &str = r#"
 workflow: pumps
@@ -93,15 +93,14 @@ fn start(installation: &Installation, runs: std::ops::Range<u64>, shape: fn(u64)
 /// All pumps as they were, each once or more; then as they are now. Gives the latter runs.
 fn drift(installation: &Installation) -> Vec<String> {
     installation.apply(WORKFLOW);
-    for run in start(installation, 0..16, as_it_was) {
-        assert_status(&installation.wait_for_end(&run, Duration::from_secs(60)), "succeeded");
+    for report in installation.wait_for_ends(&start(installation, 0..16, as_it_was), Duration::from_secs(60)) {
+        assert_status(&report, "succeeded");
     }
     start(installation, 16..24, as_it_is_now)
 }
 
 fn assert_healed(installation: &Installation, drifted: &[String]) {
-    for run in drifted {
-        let report = installation.wait_for_end(run, Duration::from_secs(90));
+    for report in installation.wait_for_ends(drifted, Duration::from_secs(90)) {
         assert_status(&report, "succeeded");
         assert_eq!((&report["valid"], &report["dead_lettered"]), (&json!(5), &json!(0)), "{report:#}");
     }
@@ -232,4 +231,49 @@ fn a_killed_healer_costs_at_most_one_call_more() {
     let _running = installation.up();
     assert_healed(&installation, &drifted);
     assert_eq!(llm.calls(), 2);
+}
+
+#[test]
+fn a_redis_that_hangs_or_is_gone_changes_nothing() {
+    let mut redis = Redis::start();
+    let llm = ask([answer(RIGHT)]);
+    let installation = install(&llm, &json!({})).with_environment("PRUNELLA__REDIS__URL", &redis.url());
+    let running = installation.up();
+    redis.freeze();
+    let drifted = drift(&installation);
+    assert_healed(&installation, &drifted);
+    assert_eq!(llm.calls(), 1);
+    assert!(metric(&running, "prunella_redis_failures_total") >= 1.0, "it was asked");
+    let redis_as_doctor_sees_it = || {
+        let told = installation.cli(&["doctor"]).json();
+        let found = told["findings"].as_array().into_iter().flatten().find(|finding| finding["check"] == "redis");
+        found.map(|finding| finding["level"].clone()).unwrap_or_default()
+    };
+    assert_eq!(redis_as_doctor_sees_it(), json!("warn"));
+    redis.thaw();
+    assert_eq!(redis_as_doctor_sees_it(), json!("ok"));
+    redis.kill();
+    installation.cli(&["mappings", "show", "pumps/read"]).exits_with(0);
+}
+
+#[test]
+fn an_answer_is_kept_in_redis_and_told_by_its_metrics() {
+    let redis = Redis::start();
+    let llm = ask([answer(RIGHT)]);
+    let installation = install(&llm, &json!({})).with_environment("PRUNELLA__REDIS__URL", &redis.url());
+    let running = installation.up();
+    let drifted = drift(&installation);
+    assert_healed(&installation, &drifted);
+    let key = String::from_utf8(redis.ask(&[b"RANDOMKEY"])).expect("a key");
+    assert!(key.contains("llm-answers:"), "{key}");
+    for (name, wanted) in [
+        ("prunella_llm_answer_lookups_total{level=\"memory\",result=\"miss\"}", 1.0),
+        ("prunella_redis_lookups_total{result=\"miss\",store=\"llm-answers\"}", 1.0),
+    ] {
+        assert!(metric(&running, name) >= wanted, "{name}");
+    }
+    for result in ["hit", "miss"] {
+        let name = format!("prunella_mapping_view_total{{result=\"{result}\"}}");
+        assert!(metric(&running, &name) >= 1.0, "{name}");
+    }
 }

@@ -5,8 +5,10 @@ use std::time::Duration;
 use prunella_testkit::harness::{Installation, ReadRecord, wait_until};
 use serde_json::json;
 
-use crate::healing::{as_it_is_now, as_it_was, assert_all_right, settings, start, workflow, workflow_with};
-use crate::support::{assert_status, install_with};
+use crate::healing::{
+    as_it_is_now, assert_all_right, assert_all_succeed, learn, settings, start, workflow, workflow_with,
+};
+use crate::support::install_with;
 
 const KEY: &str = "MASTER_ENCRYPTION_KEY";
 const OLD_KEYS: &str = "MASTER_ENCRYPTION_KEYS_OLD";
@@ -30,9 +32,7 @@ fn assert_closed(installation: &Installation) {
 }
 
 fn remember(installation: &Installation) {
-    for run in start(installation, 0..16, as_it_was) {
-        assert_status(&installation.wait_for_end(&run, Duration::from_secs(60)), "succeeded");
-    }
+    learn(installation);
 }
 
 #[test]
@@ -63,9 +63,7 @@ fn remembered_and_parked_items_are_closed_and_outlive_a_change_of_the_key() {
     let installation = installation.with_environment(KEY, &key("second"));
     let _running = installation.up();
     installation.cli(&["mappings", "approve", "healing/orders", "2"]).exits_with(0);
-    for run in &drifted {
-        assert_status(&installation.wait_for_end(run, Duration::from_secs(60)), "succeeded");
-    }
+    assert_all_succeed(&installation, &drifted);
     assert_all_right(&installation);
     assert_eq!(installation.count("deadletter.default.healing"), 0);
     assert_closed(&installation);

@@ -61,7 +61,7 @@ fn every_hostile_source_ends_its_run_with_a_code() {
         // Longer than the run may take: there is no point in waiting.
         ("hostile", "retry-after", 0, "3600", "PRN-0403"),
         ("hostile", "Empty", 0, "", "PRN-0409"),
-        ("moved", "SamePage", 0, "", "PRN-0411"),
+        ("moved", "SamePage", 0, "", "PRN-0425"),
     ];
     let trigger = |path: &str, code: u32, wish: &str| json!({ "base": server.base_url(), "path": path, "code": code.to_string(), "wish": wish });
     for (index, (workflow, path, code, wish, _)) in cases.iter().enumerate() {

@@ -4,31 +4,16 @@
 use std::time::Duration;
 
 use prunella_model::{Attempt, BatchNumber, RunId, StepId, WorkflowVersion};
-use prunella_testkit::harness::{Installation, wait_until};
+use prunella_testkit::harness::wait_until;
 use prunella_wire::records::{BatchResult, CancelNotice, CancelRun, ExtractRequest, RunContext, StageBatch, StepRef};
 use prunella_wire::{Codec, ControlRecord, Payload};
 use serde_json::json;
 
-use crate::support::{assert_status, install, metric};
-
-const COPY: &str = r#"
-workflow: copy
-trigger: {}
-steps:
-  - id: all
-    extract: { trigger: {}, items: list }
-output: { from: all }
-"#;
+use crate::support::{COPY, assert_still_works, install, metric};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const STRANGER: &str = "0123456789abcdef0123456789abcdef";
 const FAR: i64 = 4_000_000_000_000;
-
-fn assert_still_works(installation: &Installation) {
-    let report = installation.run_to_end("copy", &json!({ "list": [1, 2, 3] }));
-    assert_status(&report, "succeeded");
-    assert_eq!(report["valid"], 3, "{report:#}");
-}
 
 /// A step of a run that nobody started.
 fn step_of_nobody(workspace: &str, version: i32) -> StepRef {

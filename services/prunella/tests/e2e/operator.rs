@@ -6,7 +6,7 @@ use prunella_testkit::harness::{Installation, broker, wait_until};
 use prunella_testkit::source::ShopConfig;
 use serde_json::{Value, json};
 
-use crate::support::{assert_status, good_and_bad, install, open_shop, orders_workflow};
+use crate::support::{COPY, assert_status, good_and_bad, install, open_shop, orders_workflow};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -101,15 +101,6 @@ fn finding(installation: &Installation, exit: i32, check: &str) -> Value {
     let findings = told["findings"].as_array().expect("findings");
     findings.iter().find(|finding| finding["check"] == check).unwrap_or_else(|| panic!("no {check}: {told:#}")).clone()
 }
-
-const COPY: &str = r#"
-workflow: copy
-trigger: {}
-steps:
-  - id: all
-    extract: { trigger: {}, items: list }
-output: { from: all }
-"#;
 
 #[test]
 fn a_doctor_says_what_is_wrong_and_what_to_do() {

@@ -74,7 +74,11 @@ impl Pipeline<'_> {
             sent as f64 / time.as_secs_f64(),
             sent - done
         );
-        let outputs = self.installation.read(self.output);
+        // A run may be told to have ended while its last output is still on its way.
+        let outputs = wait_until(Duration::from_secs(30), "an output for each", || {
+            let outputs = self.installation.read(self.output);
+            (outputs.len() as u64 >= sent).then_some(outputs)
+        });
         let numbers: BTreeSet<u64> =
             outputs.iter().map(|output| output.json()["n"].as_u64().expect("a number")).collect();
         assert_eq!((numbers.len() as u64, outputs.len() as u64), (sent, sent), "each once");

@@ -1,12 +1,23 @@
 //! What the tests share: the binary, a shop's orders as a workflow maps them, and how they are counted.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use prunella_testkit::harness::{Installation, Prunella, ReadRecord, block_on};
+use prunella_testkit::harness::{Installation, Prunella, ReadRecord, block_on, wait_until};
 use prunella_testkit::source::{Shop, ShopConfig, ShopHandle, customer, is_bad, order};
 use serde_json::{Value, json};
 
 pub(crate) const PRUNELLA: &str = env!("CARGO_BIN_EXE_prunella");
+
+/// Puts out the items of its trigger's list as they are.
+pub(crate) const COPY: &str = r#"
+workflow: copy
+trigger: {}
+steps:
+  - id: all
+    extract: { trigger: {}, items: list }
+output: { from: all }
+"#;
 
 pub(crate) fn install() -> Installation {
     Installation::new(PRUNELLA, &json!({}))
@@ -20,12 +31,19 @@ pub(crate) fn open_shop(config: ShopConfig) -> ShopHandle {
     block_on(Shop::start(config)).expect("a shop")
 }
 
+/// `http://host:port` of the HTTP API of a process with a gateway.
+pub(crate) fn api(process: &Prunella) -> String {
+    wait_until(Duration::from_secs(20), "the HTTP API listens", || {
+        let log = process.log();
+        let listens = log.lines().find_map(|line| line.split_once("http api listens address="))?;
+        Some(format!("http://{}", listens.1.split(' ').next()?))
+    })
+}
+
 /// A metric of a process with a gateway, over all its labels. `name` may go on with the first of them.
 pub(crate) fn metric(process: &Prunella, name: &str) -> f64 {
-    let log = process.log();
-    let listens = log.lines().find_map(|line| line.split_once("http api listens address=")).expect("it listens");
-    let address = listens.1.split(' ').next().unwrap_or_default();
-    let text = async { reqwest::get(format!("http://{address}/metrics")).await?.text().await };
+    let url = format!("{}/metrics", api(process));
+    let text = async { reqwest::get(url).await?.text().await };
     let text = block_on(text).expect("metrics");
     let lines = text.lines().filter(|line| line.starts_with(name));
     lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
@@ -153,4 +171,11 @@ pub(crate) fn assert_status(report: &Value, status: &str) {
 pub(crate) fn step<'r>(report: &'r Value, id: &str) -> &'r Value {
     let steps = report["steps"].as_array().expect("steps");
     steps.iter().find(|step| step["step"] == id).unwrap_or_else(|| panic!("no step {id}: {report:#}"))
+}
+
+/// A run of [`COPY`] ends as it should.
+pub(crate) fn assert_still_works(installation: &Installation) {
+    let report = installation.run_to_end("copy", &json!({ "list": [1, 2, 3] }));
+    assert_status(&report, "succeeded");
+    assert_eq!(report["valid"], 3, "{report:#}");
 }

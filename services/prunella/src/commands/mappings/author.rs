@@ -3,14 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use prunella_catalog::{AUTHORS_VERSION, Catalog, MappingHistory};
 use prunella_mapping::{Bindings, Expression, Moment};
+use prunella_model::Code;
 use prunella_model::workflow::{Mapping, MappingTest, Step};
-use prunella_model::{Code, MappingKey, TextHash};
-use prunella_repair::lines_that_differ;
+use prunella_operate::mappings::DifferenceAnswer;
 use serde_json::{Value, json};
 
-use super::{Desk, show};
+use super::Desk;
 use crate::cli::MappingName;
 use crate::commands::Context;
 use crate::commands::validate::{load_paths, refuse};
@@ -68,95 +67,42 @@ fn compiled(text: &str) -> Result<Expression, Failure> {
         .map_err(|error| Failure::new(Code::WorkflowExpression, error.to_string()).exit(Exit::Invalid))
 }
 
-/// The text that a version of a mapping has.
-struct Text {
-    version: i32,
-    text: String,
-}
-
-impl Desk<'_> {
-    /// The mapping, its versions if it has any besides the author's, and the author's text as new runs use it.
-    async fn authored(&self, name: &MappingName) -> Result<(MappingKey, MappingHistory, String), Failure> {
-        let catalog =
-            Catalog::start(&self.context.config.kafka, self.topology.topics(), self.codec.clone(), self.stop.clone());
-        let catalog = catalog.await?;
-        let (workspace, workflow, step) = match name {
-            MappingName::Key(key) => (key.workspace.clone(), key.workflow.clone(), key.step.clone()),
-            MappingName::Step(workflow, step) => (self.context.workspace.clone(), workflow.clone(), step.clone()),
-        };
-        let unknown = |reason: String| Failure::new(Code::MappingUnknown, reason).exit(Exit::NotFound);
-        let live =
-            catalog.live(&workspace, &workflow).ok_or_else(|| unknown(format!("there is no workflow {workflow}")))?;
-        let plan = live.plan().map_err(unknown)?;
-        let planned = plan.step(&step).and_then(|step| step.healing.as_ref());
-        let healing = planned.ok_or_else(|| unknown(format!("{workflow}/{step} has no mapping that may be healed")))?;
-        let key = MappingKey { workspace, workflow, step, schema: healing.schema_hash.clone() };
-        let history = self.view.history(&key).unwrap_or_default();
-        Ok((key, history, healing.text.to_string()))
-    }
-
-    fn text_of(&self, history: &MappingHistory, authors: &str, version: Option<i32>) -> Option<Text> {
-        let version = version.unwrap_or_else(|| history.active_version(&TextHash::of(authors)));
-        match version {
-            AUTHORS_VERSION => Some(Text { version, text: authors.to_owned() }),
-            version => history.versions.get(&version).map(|known| Text { version, text: known.text.clone() }),
-        }
-    }
-}
-
 /// The lines in which two versions differ.
-pub(super) async fn diff(desk: &Desk<'_>, name: &MappingName, from: i32, to: Option<i32>) -> Result<(), Failure> {
-    let (key, history, authors) = desk.authored(name).await?;
-    let of = |version| desk.text_of(&history, &authors, version);
-    let from = of(Some(from)).ok_or_else(|| show::unknown(&key, from))?;
-    let to = of(to).ok_or_else(|| show::unknown(&key, to.unwrap_or_default()))?;
-    let difference = lines_that_differ(&from.text, &to.text);
+pub(super) fn diff(desk: &Desk<'_>, name: &MappingName, from: i32, to: Option<i32>) -> Result<(), Failure> {
+    let difference = desk.find(name)?.difference(from, to)?;
+    let DifferenceAnswer { mapping, from, to, lines, .. } = &difference;
     if desk.context.json {
-        println!(
-            "{}",
-            json!({ "mapping": key, "from": from.version, "to": to.version, "before": from.text, "after": to.text })
-        );
-    } else if from.text == to.text {
-        println!("versions {} and {} of {key} are the same", from.version, to.version);
+        println!("{}", json!(difference));
+    } else if lines.is_empty() {
+        println!("versions {from} and {to} of {mapping} are the same");
     } else {
-        println!("{key}, from version {} to {}\n{difference}", from.version, to.version);
+        println!("{mapping}, from version {from} to {to}\n{lines}");
     }
     Ok(())
 }
 
 /// What a version makes of one item.
-pub(super) async fn eval(
-    desk: &Desk<'_>,
-    name: &MappingName,
-    version: Option<i32>,
-    input: &Path,
-) -> Result<(), Failure> {
-    let (key, history, authors) = desk.authored(name).await?;
-    let found = desk.text_of(&history, &authors, version);
-    let Text { version, text } = found.ok_or_else(|| show::unknown(&key, version.unwrap_or_default()))?;
+pub(super) fn eval(desk: &Desk<'_>, name: &MappingName, version: Option<i32>, input: &Path) -> Result<(), Failure> {
+    let known = desk.find(name)?;
     let item = if input == Path::new("-") {
         std::io::read_to_string(std::io::stdin())?
     } else {
         std::fs::read_to_string(input)?
     };
-    let limits = &desk.context.config.mapping;
-    let mapped = compiled(&text)?.map_item(item.as_bytes(), &Bindings::new(), Moment::new(0, 0), limits);
-    let output = mapped.map_err(|error| Failure::new(error.code(), error.to_string()).exit(Exit::Invalid))?;
-    let output: Value = serde_json::from_slice(&output).unwrap_or_default();
+    let mapped = known.eval(version, item.as_bytes(), &desk.mappings.limits)?;
     if desk.context.json {
-        println!("{}", json!({ "mapping": key, "version": version, "output": output }));
+        println!("{}", serde_json::to_string(&mapped).unwrap_or_default());
     } else {
-        println!("{output:#}");
+        println!("{}", mapped.output);
     }
     Ok(())
 }
 
 /// Writes the text that is used into the workflow file, or the file that it names.
-pub(super) async fn pull(desk: &Desk<'_>, name: &MappingName, file: &Path) -> Result<(), Failure> {
-    let (key, history, authors) = desk.authored(name).await?;
-    let Some(Text { version, text }) =
-        desk.text_of(&history, &authors, None).filter(|it| it.version != AUTHORS_VERSION)
-    else {
+pub(super) fn pull(desk: &Desk<'_>, name: &MappingName, file: &Path) -> Result<(), Failure> {
+    let known = desk.find(name)?;
+    let key = &known.key;
+    let (Some((version, text)), Some(authors)) = (known.healed(), &known.authors) else {
         let message = format!("{key} uses the text of its author: there is nothing to pull");
         return Err(Failure::new(Code::MappingUnknown, message).exit(Exit::NotFound));
     };
@@ -165,7 +111,7 @@ pub(super) async fn pull(desk: &Desk<'_>, name: &MappingName, file: &Path) -> Re
     let files = loaded.iter().flat_map(|one| &one.files);
     for path in files {
         let before = std::fs::read_to_string(path)?;
-        let after = if before == authors { Some(text.clone()) } else { replaced(&before, &authors, &text) };
+        let after = if before == *authors { Some(text.to_owned()) } else { replaced(&before, authors, text) };
         if let Some(after) = after {
             std::fs::write(path, after)?;
             if desk.context.json {

@@ -6,6 +6,9 @@
 //! - it is refused when anything contradicts it, and the reasons can be told to whoever proposed it;
 //! - what our own repair could not tell apart, a proposal does not tell apart either.
 
+mod leaves;
+mod shown;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jlens_core::ast::{BinaryOp, Node, NodeKind};
@@ -19,20 +22,18 @@ use crate::eval::Evaluator;
 use crate::evidence::{Evidence, FieldChange, Repair, Story, Trial, Verdict};
 use crate::examples::{failures, guarded};
 use crate::guard::{Jump, jumps};
-use crate::known::{Known, Row, expected, recognise, rows};
+use crate::known::{Known, Row, recognise, rows};
 use crate::outage::{self, Usual};
 use crate::profile::OutputProfile;
 use crate::settings::Settings;
 use crate::syntax::Reading;
-use crate::value::{bits, equal, lookup_keys};
+use crate::value::bits;
+use leaves::values_at;
+pub(crate) use shown::Shown;
+use shown::lost;
 
 /// Errors of outputs that are told; more say no more.
 const MOST_ERRORS: usize = 5;
-/// Bits that known entities have to agree on in a field, and fewest different values.
-const BITS_OF_FIELD: f64 = 12.0;
-const FEWEST_VALUES: usize = 2;
-/// A field with more different values holds no vocabulary.
-const MOST_WORDS: usize = 20;
 /// Literals of a mapping that say as much as an identifier and stand in the data were learned by heart.
 const BITS_OF_LITERAL: f64 = 20.0;
 
@@ -191,7 +192,7 @@ impl Proof<'_> {
         let old = rows(self.case.remembered.iter().map(|sample| &sample.output));
         let new = rows(&made.outputs);
         let known = recognise(&old, &new);
-        let shown = Shown { old: &old, new: &new, known: &known, made };
+        let shown = Shown { old: &old, new: &new, known: &known, records: &made.records };
         let carried = self.carried(made);
         let names: BTreeSet<&String> = old.iter().chain(&new).flat_map(|row| row.fields.keys()).collect();
         let mut refuted = Vec::new();
@@ -349,145 +350,6 @@ enum Carried {
     Tied(Evidence),
 }
 
-/// What known entities show.
-struct Shown<'a> {
-    old: &'a [Row<'a>],
-    new: &'a [Row<'a>],
-    known: &'a [Known],
-    made: &'a Outputs<'a>,
-}
-
-impl Shown<'_> {
-    fn evidence(&self, name: &str) -> Evidence {
-        let mut values: BTreeMap<String, f64> = BTreeMap::new();
-        let (mut agreeing, mut contradicting, mut example) = (Vec::new(), 0, String::new());
-        for pair in self.known {
-            let (was, is) = (self.old[pair.old].fields.get(name), self.new[pair.new].fields.get(name));
-            match (was, is) {
-                (None, None) => {}
-                // A field that is not remembered at all tells nothing.
-                (None, Some(_)) if !self.old.iter().any(|row| row.fields.contains_key(name)) => {}
-                (Some(was), Some(is)) if equal(was, is) => {
-                    values.insert(was.to_string(), bits(was));
-                    agreeing.push(pair);
-                }
-                _ if pair.fresh => {
-                    contradicting += 1;
-                    let shown =
-                        |value: Option<&&Value>| value.map_or_else(|| "nothing".to_owned(), |value| value.to_string());
-                    example = format!("a known entity showed {}, and shows {} now", shown(was), shown(is));
-                }
-                _ => {}
-            }
-        }
-        if contradicting > agreeing.len() || (contradicting > 0 && agreeing.is_empty()) {
-            return Evidence::Refuted { example };
-        }
-        let total: f64 = values.values().sum();
-        if contradicting > 0 || values.len() < FEWEST_VALUES || total < BITS_OF_FIELD || !self.is_covered(name, &values)
-        {
-            return Evidence::Proposed;
-        }
-        let rivals = self.rivals(name, &agreeing);
-        if rivals.is_empty() {
-            Evidence::Proven { records: agreeing.len(), values: values.len(), bits: total }
-        } else {
-            Evidence::Tied { rivals }
-        }
-    }
-
-    /// Whether known entities have confirmed each word of a field that has few. What becomes of another word is unknown.
-    fn is_covered(&self, name: &str, confirmed: &BTreeMap<String, f64>) -> bool {
-        let shown: Vec<String> =
-            self.new.iter().filter_map(|row| row.fields.get(name)).map(ToString::to_string).collect();
-        let words: BTreeSet<&String> = shown.iter().collect();
-        words.len() > MOST_WORDS
-            || words.len() * 2 > shown.len()
-            || words.iter().all(|word| confirmed.contains_key(*word))
-    }
-
-    /// Other fields of the input that show the same for the known entities, and something else otherwise.
-    fn rivals(&self, name: &str, agreeing: &[&Known]) -> Vec<String> {
-        let of_known: BTreeSet<usize> = agreeing.iter().map(|pair| self.new[pair.new].output).collect();
-        let mut fitting: Option<BTreeSet<String>> = None;
-        for pair in agreeing {
-            let row = &self.new[pair.new];
-            let Some(value) = row.fields.get(name) else { continue };
-            let wanted = lookup_keys(value);
-            if wanted.is_empty() {
-                continue;
-            }
-            let shows = |found: &Value| lookup_keys(found).iter().any(|key| wanted.contains(key));
-            let leaves = leaves(self.made.records[row.output]);
-            let here: BTreeSet<String> = leaves
-                .into_iter()
-                .filter(|(_, found)| found.iter().any(|it| shows(it)))
-                .map(|(path, _)| path)
-                .collect();
-            fitting = Some(match fitting {
-                None => here,
-                Some(fitting) => fitting.intersection(&here).cloned().collect(),
-            });
-        }
-        let Some(fitting) = fitting.filter(|fitting| fitting.len() > 1) else { return Vec::new() };
-        // Of several that fit, the one that the mapping reads shows the same everywhere; another one that does not is a rival.
-        let others: Vec<&Row<'_>> = self.new.iter().filter(|row| !of_known.contains(&row.output)).collect();
-        let differs = |path: &String| {
-            others.iter().any(|row| {
-                let Some(value) = row.fields.get(name) else { return false };
-                let wanted = lookup_keys(value);
-                let leaves = leaves(self.made.records[row.output]);
-                let found = leaves.get(path).map(Vec::as_slice).unwrap_or_default();
-                !wanted.is_empty()
-                    && !found.is_empty()
-                    && !found.iter().any(|found| lookup_keys(found).iter().any(|key| wanted.contains(key)))
-            })
-        };
-        fitting.into_iter().filter(differs).collect()
-    }
-
-    fn same_fields(&self, pair: &Known) -> bool {
-        let (old, new) = (&self.old[pair.old].fields, &self.new[pair.new].fields);
-        old.iter().all(|(name, value)| new.get(name).is_some_and(|now| equal(now, value)))
-    }
-}
-
-/// Identifiers of known entities that stand in the records and do not come out again.
-fn lost(old: &[Row<'_>], new: &[Row<'_>], records: &[&Value]) -> Vec<String> {
-    let mut standing = BTreeSet::new();
-    for record in records {
-        standing.extend(leaves(record).values().flatten().flat_map(|value| lookup_keys(value)));
-    }
-    let stands = |value: &Value| lookup_keys(value).iter().any(|key| standing.contains(key));
-    let counts = expected(old, new, stands);
-    let lost = counts.into_iter().filter(|(_, (expected, found))| found * 10 < expected * 9);
-    lost.map(|(field, (expected, found))| {
-        format!("{field}: of {expected} known values that stand in the records, {found} come out again")
-    })
-    .collect()
-}
-
-/// Values of a record by their path, without positions.
-fn leaves(record: &Value) -> BTreeMap<String, Vec<&Value>> {
-    let mut found = BTreeMap::new();
-    note_leaves(record, "", &mut found);
-    found
-}
-
-fn note_leaves<'v>(value: &'v Value, path: &str, found: &mut BTreeMap<String, Vec<&'v Value>>) {
-    match value {
-        Value::Object(fields) => {
-            for (name, value) in fields {
-                let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-                note_leaves(value, &path, found);
-            }
-        }
-        Value::Array(items) => items.iter().for_each(|item| note_leaves(item, path, found)),
-        Value::Null => {}
-        value => found.entry(path.to_owned()).or_default().push(value),
-    }
-}
-
 fn note_values(value: &Value, values: &mut BTreeSet<String>) {
     match value {
         Value::Object(fields) => fields.values().for_each(|value| note_values(value, values)),
@@ -496,11 +358,6 @@ fn note_values(value: &Value, values: &mut BTreeSet<String>) {
         Value::Number(number) if bits(value) >= BITS_OF_LITERAL => drop(values.insert(number.to_string())),
         _ => {}
     }
-}
-
-/// All values of an output at a path without positions, in their order.
-fn values_at(output: &Value, path: &str) -> Vec<Value> {
-    leaves(output).remove(path).unwrap_or_default().into_iter().cloned().collect()
 }
 
 fn brief(values: &[Value]) -> String {

@@ -1,168 +1,11 @@
 //! What names say: tokens of a name, and how close two names or two places are. Names rank, values prove.
 
+mod words;
+
 use std::collections::BTreeSet;
 
 use crate::path::{FieldPath, Literal, Step};
-
-/// Words that stand for the same thing in the field names of many sources.
-const SYNONYMS: &[&[&str]] = &[
-    &["id", "gid", "uid", "uuid", "guid", "identifier", "key", "code", "no", "nr", "number", "num"],
-    &["name", "title", "label", "caption"],
-    &["mail", "email", "address"],
-    &["phone", "tel", "telephone", "mobile", "msisdn"],
-    &["created", "creation", "inserted", "added", "opened"],
-    &["updated", "modified", "changed", "edited", "update"],
-    &["amount", "sum", "value", "total"],
-    &["quantity", "qty", "count", "amount"],
-    &["lat", "latitude"],
-    &["lng", "lon", "long", "longitude"],
-    &["description", "desc", "text", "body", "content", "summary"],
-    &["zip", "postcode", "postal", "plz"],
-    &["street", "address", "line"],
-    &["country", "nation"],
-    &["owner", "user", "author", "creator", "assignee"],
-    &["customer", "client", "buyer"],
-    &["company", "organisation", "organization", "org", "firm"],
-    &["first", "given", "forename", "fname"],
-    &["last", "family", "surname", "lname"],
-    &["state", "status"],
-    &["type", "kind", "category", "class"],
-    &["image", "picture", "photo", "img", "avatar"],
-    &["url", "link", "href", "uri"],
-    &["start", "begin", "from", "since"],
-    &["end", "finish", "until", "stop", "to"],
-    &["from", "departure", "origin", "source", "sender"],
-    &["to", "arrival", "destination", "dest", "target", "recipient", "receiver"],
-    &["items", "entries", "results", "data", "records", "values", "rows", "list", "elements", "contents"],
-];
-
-/// Words that only say what type a value has.
-const TYPE_WORDS: &[&str] = &["at", "on", "date", "time", "timestamp", "ts", "utc", "datetime", "is", "has", "flag"];
-
-/// Words of a wrapper around a value, which say nothing about what it is: `price.value`, `score.N`, `title.$t`.
-const WRAPPERS: &[&str] = &[
-    "value",
-    "values",
-    "val",
-    "v",
-    "t",
-    "text",
-    "content",
-    "raw",
-    "data",
-    "included",
-    "attribute",
-    "attributes",
-    "property",
-    "properties",
-    "field",
-    "item",
-    "node",
-    "string",
-    "integer",
-    "int",
-    "int32",
-    "int64",
-    "number",
-    "decimal",
-    "double",
-    "float",
-    "long",
-    "bool",
-    "boolean",
-    "datetime",
-    "timestamp",
-    "s",
-    "n",
-    "l",
-    "m",
-    "oid",
-    "date",
-];
-
-/// Words that say that a value is a form of another one made for people.
-const PRESENTATION: &[&str] = &[
-    "formatted",
-    "display",
-    "pretty",
-    "human",
-    "localized",
-    "localised",
-    "readable",
-    "rendered",
-    "str",
-    "string",
-    "html",
-];
-
-const UNITS: &[&str] = &[
-    "bar",
-    "psi",
-    "pa",
-    "kpa",
-    "hpa",
-    "mbar",
-    "c",
-    "f",
-    "k",
-    "celsius",
-    "fahrenheit",
-    "kelvin",
-    "m",
-    "km",
-    "mi",
-    "miles",
-    "ft",
-    "feet",
-    "in",
-    "inch",
-    "cm",
-    "mm",
-    "kg",
-    "g",
-    "lb",
-    "lbs",
-    "oz",
-    "l",
-    "ml",
-    "gal",
-    "gpm",
-    "lpm",
-    "kmh",
-    "mph",
-    "kn",
-    "knots",
-    "ms",
-    "s",
-    "sec",
-    "secs",
-    "seconds",
-    "min",
-    "minutes",
-    "hours",
-    "h",
-    "millis",
-    "cents",
-    "minor",
-    "micros",
-    "usd",
-    "eur",
-    "pct",
-    "percent",
-    "ratio",
-    "wh",
-    "kwh",
-    "mwh",
-    "w",
-    "kw",
-    "mw",
-    "net",
-    "gross",
-    "bytes",
-    "kb",
-    "mb",
-    "gb",
-];
+use words::{HOLDERS, PRESENTATION, SYNONYMS, TYPE_WORDS, UNITS, WRAPPERS};
 
 /// `orderLine_HTTPCodes` is `order`, `line`, `http`, `code`: small letters, the singular.
 pub(crate) fn tokens(name: &str) -> Vec<String> {
@@ -236,51 +79,6 @@ fn is_wrapper(words: &[String]) -> bool {
     words.iter().all(|word| WRAPPERS.contains(&word.as_str()))
 }
 
-/// Objects of these names hold what belongs to the record itself.
-const HOLDERS: &[&str] = &[
-    "detail",
-    "info",
-    "information",
-    "meta",
-    "metadata",
-    "general",
-    "basic",
-    "common",
-    "base",
-    "core",
-    "main",
-    "summary",
-    "payload",
-    "body",
-    "record",
-    "resource",
-    "entity",
-    "object",
-    "result",
-    "response",
-    "profile",
-    "extra",
-    "header",
-    "document",
-    "row",
-    "entry",
-    "fields",
-    "props",
-    "spec",
-    "status",
-    "state",
-    "current",
-    "latest",
-    "self",
-    "page",
-    "paging",
-    "pagination",
-    "pageable",
-    "embedded",
-    "envelope",
-    "context",
-];
-
 /// Whether an object of this name is the record again, or nothing but a wrapper around it.
 pub(crate) fn only_wraps(name: &str) -> bool {
     tokens(name).iter().all(|word| WRAPPERS.contains(&word.as_str()) || HOLDERS.contains(&word.as_str()))
@@ -323,6 +121,13 @@ pub(crate) fn likeness(a: &str, b: &str) -> Likeness {
     if a.concat() == b.concat() {
         return Likeness::Same;
     }
+    // At what height something was measured is part of some names, such as `windspeed` and `wind_speed_10m`; another height
+    // is another field.
+    let unmeasured = |words: &[String]| words.iter().filter(|word| !is_measure(word)).cloned().collect::<String>();
+    let one_measured = a.iter().any(|word| is_measure(word)) != b.iter().any(|word| is_measure(word));
+    if one_measured && !unmeasured(&a).is_empty() && unmeasured(&a) == unmeasured(&b) {
+        return Likeness::Same;
+    }
     let (bare_a, bare_b) = (bare(&a), bare(&b));
     if !bare_a.is_empty() && bare_a == bare_b {
         return Likeness::Same;
@@ -335,6 +140,12 @@ pub(crate) fn likeness(a: &str, b: &str) -> Likeness {
         return Likeness::Close;
     }
     if shared > 0 || strsim::jaro_winkler(&a.concat(), &b.concat()) > 0.9 { Likeness::Weak } else { Likeness::None }
+}
+
+/// A number with a short unit, such as `10m`.
+fn is_measure(word: &str) -> bool {
+    let unit = word.trim_start_matches(|c: char| c.is_ascii_digit());
+    unit.len() < word.len() && (1..=2).contains(&unit.len()) && unit.chars().all(char::is_alphabetic)
 }
 
 fn bare(tokens: &[String]) -> BTreeSet<&str> {
@@ -387,8 +198,23 @@ mod tests {
         assert_eq!(likeness("date", "created_at"), Likeness::None);
         assert_eq!(likeness("email", "email_address"), Likeness::Close);
         assert_eq!(likeness("price", "colour"), Likeness::None);
+        assert_eq!(likeness("windspeed", "wind_speed_10m"), Likeness::Same);
+        assert_ne!(likeness("volume_24h", "volume_7d"), Likeness::Same);
         assert!(units_differ("pressure_bar", "pressure_psi"));
         assert!(is_presentation_of("from_formatted", "from"));
         assert!(!is_presentation_of("from_city", "from"));
+    }
+
+    #[test]
+    fn a_list_of_custom_values_holds_what_the_record_held_and_another_object_does_not() {
+        let before = FieldPath::of_keys(["url_key"]);
+        let inside = |list: &str| {
+            let name = Step::Where(vec!["code".into()], Literal::Text("url_key".into()));
+            FieldPath { root: false, steps: vec![Step::Key(list.into()), name, Step::Key("value".into())] }
+        };
+        for list in ["custom_attributes", "customFields", "additionalProperties", "extension"] {
+            assert_eq!(places_alike(&before, &inside(list)), Likeness::Exact, "{list}");
+        }
+        assert_ne!(places_alike(&before, &inside("manufacturer")), Likeness::Exact);
     }
 }
