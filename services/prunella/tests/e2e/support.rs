@@ -155,11 +155,22 @@ pub(crate) fn is_fused() -> bool {
     std::env::var("PRUNELLA__PROCESSING__PLACEMENT").is_ok_and(|placement| placement == "fused")
 }
 
-/// Whether every service is exactly-once.
+/// The services that have a guarantee.
+pub(crate) const SERVICES: [&str; 4] = ["orchestrator", "extractor", "transformer", "validator"];
+
+/// Whether the suite runs with every service exactly-once.
 pub(crate) fn is_exactly_once() -> bool {
-    ["ORCHESTRATOR", "EXTRACTOR", "TRANSFORMER", "VALIDATOR"].iter().all(|service| {
-        std::env::var(format!("PRUNELLA__PROCESSING__GUARANTEE__{service}")).is_ok_and(|it| it == "exactly-once")
-    })
+    SERVICES.iter().all(|service| guarantee(service).is_some_and(|it| it == "exactly-once"))
+}
+
+/// Whether the suite runs with a service at-least-once, whatever a test configures.
+pub(crate) fn is_at_least_once() -> bool {
+    SERVICES.iter().any(|service| guarantee(service).is_some_and(|it| it == "at-least-once"))
+}
+
+/// What the environment says: it stands over every configuration file.
+fn guarantee(service: &str) -> Option<String> {
+    std::env::var(format!("PRUNELLA__PROCESSING__GUARANTEE__{}", service.to_uppercase())).ok()
 }
 
 /// Asserts a run's end, with the report in the message.
