@@ -99,6 +99,7 @@ codes! {
     StateUnreadable = "0308", Fatal, "a record of a state topic cannot be read";
     TransactionFailed = "0309", Fatal, "a transaction did not come to its end";
     StagePanicked = "0310", DeadLetter, "a stage failed on a record in an unforeseen way";
+    StopOverdue = "0311", Fatal, "a process that was asked to end did not, and ended itself at once";
 
     // 04xx: sources
     SourceUnreachable = "0401", Retry, "a source cannot be reached";

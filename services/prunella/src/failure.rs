@@ -61,7 +61,12 @@ impl Failure {
                 None => eprintln!("error: {}", self.message),
             }
         }
-        ExitCode::from(self.exit as u8)
+        ExitCode::from(self.status())
+    }
+
+    /// The exit code as a number.
+    pub fn status(&self) -> u8 {
+        self.exit as u8
     }
 }
 

@@ -10,6 +10,7 @@ mod config_docs;
 mod definitions;
 mod demo;
 mod desk;
+mod end;
 mod failure;
 mod gateway;
 mod memory;

@@ -13,6 +13,7 @@ use prunella_telemetry::metrics;
 
 use crate::cli::ServeArgs;
 use crate::commands::Context;
+use crate::end;
 use crate::failure::Failure;
 use crate::process::{Process, Service};
 use crate::signals::stop_on_signal;
@@ -21,12 +22,16 @@ pub async fn run(context: Context, args: ServeArgs) -> Result<ExitCode, Failure>
     let stop = stop_on_signal()?;
     let ready = Arc::new(AtomicBool::new(false));
     observe(&context.config.telemetry.listen, ready.clone(), stop.clone()).await?;
+    end::at_the_latest(context.config.runtime.drain_timeout.duration(), stop.clone());
     let process = Process::start(context.config, &context.data_directory, &stop).await?;
     ready.store(true, Ordering::Relaxed);
     let names: Vec<&str> = args.services.iter().copied().map(Service::name).collect();
     tracing::info!(services = names.join(","), "serving");
-    process.serve(&args.services, stop).await?;
-    Ok(ExitCode::SUCCESS)
+    let served = process.serve(&args.services, stop).await;
+    if let Err(failure) = &served {
+        failure.report(context.json);
+    }
+    end::now(served.map_or_else(|failure| failure.status(), |()| 0))
 }
 
 /// Answers `/metrics`, `/healthz` and `/readyz`.

@@ -11,6 +11,8 @@ use crate::timeline::Timeline;
 
 const SERVICES: [&str; 5] = ["orchestrator", "extractor", "transformer", "validator", "streams"];
 const PAUSE_BEFORE_RESTART: Duration = Duration::from_millis(300);
+/// A moment before the process would end itself, with the drain timeout of a round.
+const LONGEST_LEAVE: Duration = Duration::from_secs(13);
 
 pub(crate) struct Members {
     installation: Arc<Installation>,
@@ -88,14 +90,14 @@ impl Members {
         }
     }
 
-    /// SIGTERM. Whoever has not ended in time has failed to, which is a finding.
+    /// SIGTERM. Whoever does not end by itself in time is a finding, even if it would end itself a moment later.
     pub(crate) fn leave(&mut self, slot: usize) -> Option<String> {
         let process = self.slots[slot].process.take()?;
         self.slots[slot].wanted = false;
         let began = Instant::now();
         process.ask_to_end();
         let mut process = process;
-        while began.elapsed() < Duration::from_secs(30) {
+        while began.elapsed() < LONGEST_LEAVE {
             if process.try_wait().is_some() {
                 self.timeline.note(format!("process {slot} left after {} ms", began.elapsed().as_millis()));
                 return None;
@@ -103,7 +105,7 @@ impl Members {
             std::thread::sleep(Duration::from_millis(20));
         }
         let stacks = stacks_of(process.pid());
-        Some(format!("process {slot} did not end within 30 s of SIGTERM\n{stacks}"))
+        Some(format!("process {slot} did not end within {} s of SIGTERM\n{stacks}", LONGEST_LEAVE.as_secs()))
     }
 
     pub(crate) fn with(&self, slot: usize, act: impl FnOnce(&Prunella)) {
