@@ -13,6 +13,9 @@ const ORDERS: u64 = 8;
 /// A source, as it is at this moment.
 type Shape = fn(u64) -> Value;
 
+/// Whether that is what was noticed.
+type Said = fn(&str) -> bool;
+
 fn workflow(name: &str, how: &str) -> String {
     format!(
         r#"
@@ -152,7 +155,7 @@ fn wait_for_outputs(installation: &Installation, workflow: &str, runs: u64) {
 fn valid_outputs_that_look_otherwise_are_noticed_within_a_window_and_healthy_ones_are_not() {
     let installation = install();
     let running = installation.up();
-    let drifts: [(&str, Shape, fn(&str) -> bool); 4] = [
+    let drifts: [(&str, Shape, Said); 4] = [
         ("emails", without_email, was_in_eight_of_nine),
         ("dollars", in_dollars, |said| said.starts_with("cents is about 0.01 times what it was")),
         ("places", turned_round, |said| said.starts_with("city and country have changed places")),
