@@ -51,13 +51,15 @@ pub async fn run<S: Stage>(
     }
     let mut stopping = false;
     let result = loop {
+        let overdue = member.overdue();
         let event = tokio::select! {
             event = member.events.recv() => event,
             () = stop.cancelled(), if !stopping => {
                 stopping = true;
-                member.handle.stop();
+                member.stop();
                 continue;
             }
+            () = overdue => break Ok(()),
         };
         match event {
             Some(MemberEvent::Record(record)) => {
@@ -78,7 +80,6 @@ pub async fn run<S: Stage>(
         }
     };
     tasks.shutdown().await;
-    member.handle.stop();
     member.ended().await;
     result
 }

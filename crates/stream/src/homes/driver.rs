@@ -112,8 +112,10 @@ impl<H: Homes> Driver<H> {
             // The next one is looked at when there is something else to do, or at once if it may go on.
             let pause = if self.homes.room() == 0 { FULL_PAUSE } else { Duration::ZERO };
             let due = self.outbox.until_due();
+            let overdue = member.overdue();
             tokio::select! {
                 biased;
+                () = overdue => return Ok(()),
                 Some(homes) = restored.recv() => self.homes_restored(homes).await?,
                 count = member.events.recv_many(&mut events, ROUND) => {
                     if count == 0 {
@@ -129,7 +131,7 @@ impl<H: Homes> Driver<H> {
                     // Background work stops between two pieces and goes on at the next start.
                     self.cancel_all();
                     self.give_back(|_| true);
-                    member.handle.stop();
+                    member.stop();
                 }
             }
         }

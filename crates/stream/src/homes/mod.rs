@@ -156,7 +156,6 @@ pub async fn run<H: Homes>(
     let (mut driver, restored) = Driver::new(&member, homes, config, stop.clone());
     let result = driver.drive(&mut member, restored, stop).await;
     driver.cancel_all();
-    member.handle.stop();
     member.ended().await;
     result
 }

@@ -32,6 +32,8 @@ pub(super) struct Requests {
     pub(super) stop: bool,
     /// The member has failed: what is in flight never completes.
     pub(super) failed: bool,
+    /// The member leaves its group: what is given to it is given back at once.
+    pub(super) leaving: bool,
 }
 
 pub(super) struct Inner {
@@ -157,7 +159,11 @@ impl MemberContext {
         }
         let owned = inner.assignment.partitions().len();
         let notices = inner.rewinds.clone();
+        let leaving = inner.requests.leaving;
         drop(inner);
+        if leaving {
+            return;
+        }
         if let Some(rewinds) = notices {
             let read = partitions
                 .iter()

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, SyncSender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::KafkaError;
@@ -104,6 +104,7 @@ pub struct Member {
     pub(crate) runtime: RuntimeSettings,
     pub(crate) outlet: Outlet,
     thread: Option<JoinHandle<()>>,
+    deadline: Option<tokio::time::Instant>,
 }
 
 /// Talks to the member's thread. Cheap to clone; never blocks.
@@ -239,21 +240,40 @@ impl Member {
             .name(format!("poll-{}", config.stage))
             .spawn(move || PollLoop::new(consumer, commit_interval, transactions).run())
             .map_err(thread_error)?;
-        Ok(Self { events, handle, runtime: config.runtime, outlet, thread: Some(thread) })
+        Ok(Self { events, handle, runtime: config.runtime, outlet, thread: Some(thread), deadline: None })
     }
 
     pub fn handle(&self) -> MemberHandle {
         self.handle.clone()
     }
 
-    /// Waits for the thread after [`MemberHandle::stop`] or a failure, but not for ever: a client that leaves its group
-    /// while partitions come to it may never end (librdkafka#4884). It is left behind then: its work is done, and Kafka
-    /// gives what it holds to others once the process has ended, or after `max.poll.interval.ms`.
+    /// Stops as [`MemberHandle::stop`] does; from now on its end is waited for.
+    pub(crate) fn stop(&mut self) {
+        self.handle.stop();
+        let patience = self.runtime.drain_timeout.duration() * END_AFTER_DRAINS;
+        self.deadline.get_or_insert_with(|| tokio::time::Instant::now() + patience);
+    }
+
+    /// Ends when a member that was stopped should have ended long ago: its events may never do.
+    pub(crate) fn overdue(&self) -> impl Future<Output = ()> + use<> {
+        let deadline = self.deadline;
+        async move {
+            match deadline {
+                Some(deadline) => tokio::time::sleep_until(deadline).await,
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// Stops, and waits for the thread, but not for ever: a client that leaves its group while partitions come to it may
+    /// never end (librdkafka#4884). It is left behind then: its work is done, and Kafka gives what it holds to others
+    /// once the process has ended, or after `max.poll.interval.ms`.
     pub(crate) async fn ended(mut self) {
+        self.stop();
         self.events.close();
+        let overdue = self.overdue();
         if let Some(thread) = self.thread.take() {
-            let patience = self.runtime.drain_timeout.duration() * END_AFTER_DRAINS;
-            match thread_ended(thread, patience).await {
+            match thread_ended(thread, overdue).await {
                 Some(Ok(())) => {}
                 Some(Err(_)) => tracing::error!(stage = %self.handle.stage, "the poll thread panicked"),
                 None => tracing::error!(
@@ -265,15 +285,18 @@ impl Member {
     }
 }
 
-/// What came of a thread; `None` when it has not ended within `patience`.
-async fn thread_ended(thread: JoinHandle<()>, patience: Duration) -> Option<std::thread::Result<()>> {
-    let deadline = Instant::now() + patience;
+/// What came of a thread; `None` when it has not ended before it is `overdue`.
+async fn thread_ended(thread: JoinHandle<()>, overdue: impl Future<Output = ()>) -> Option<std::thread::Result<()>> {
     // Not joined on a thread of the runtime, which would wait for it when the process ends.
-    while !thread.is_finished() {
-        if Instant::now() > deadline {
-            return None;
+    let ends = async {
+        while !thread.is_finished() {
+            tokio::time::sleep(LOOK).await;
         }
-        tokio::time::sleep(LOOK).await;
+    };
+    tokio::select! {
+        biased;
+        () = ends => {}
+        () = overdue => return None,
     }
     Some(thread.join())
 }
@@ -286,17 +309,19 @@ impl Drop for Member {
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::sleep;
+
     use super::*;
 
     #[tokio::test]
     async fn a_thread_that_never_ends_is_left_behind_and_one_that_does_is_joined() {
         let (end, ended) = channel::<()>();
         let hangs = std::thread::spawn(move || ended.iter().for_each(drop));
-        assert!(thread_ended(hangs, Duration::from_millis(30)).await.is_none());
+        assert!(thread_ended(hangs, sleep(Duration::from_millis(30))).await.is_none());
         drop(end);
         let ends = std::thread::spawn(|| {});
-        assert!(matches!(thread_ended(ends, Duration::from_secs(60)).await, Some(Ok(()))));
+        assert!(matches!(thread_ended(ends, sleep(Duration::from_secs(60))).await, Some(Ok(()))));
         let panics = std::thread::spawn(|| panic!("as it should"));
-        assert!(matches!(thread_ended(panics, Duration::from_secs(60)).await, Some(Err(_))));
+        assert!(matches!(thread_ended(panics, sleep(Duration::from_secs(60))).await, Some(Err(_))));
     }
 }

@@ -11,8 +11,8 @@ use rdkafka::{Message, TopicPartitionList};
 
 use prunella_telemetry::emit;
 
-use super::MemberEvent;
 use super::context::{MemberContext, Requests, commit};
+use super::{LOOK, MemberEvent};
 use crate::assignment::Flow;
 use crate::chaos::{self, Point, Sabotage, sabotaged};
 use crate::error::StreamError;
@@ -45,7 +45,6 @@ fn list_of(partitions: &[TopicPartition]) -> TopicPartitionList {
 
 /// A transaction that takes this many times its timeout will not end: Kafka has aborted it long ago.
 const HOPELESS_AFTER_TIMEOUTS: u32 = 3;
-const LOOK: Duration = Duration::from_millis(20);
 
 /// The transactions of an exactly-once member, made by a thread of their own.
 pub(super) struct Transactions {
@@ -103,6 +102,7 @@ impl PollLoop {
         let failure = self.poll_until_the_end();
         if failure.is_none() {
             self.drain();
+            self.leave();
         }
         if let Some(error) = failure {
             if let Some(transactions) = &self.transactions {
@@ -247,8 +247,7 @@ impl PollLoop {
         }
     }
 
-    /// Waits for the work in flight and commits it. Dropping the consumer then leaves the group; its
-    /// revocations find nothing in flight.
+    /// Waits for the work in flight and commits it.
     fn drain(&self) {
         let context = self.consumer.context();
         chaos::at(&context.stage, Point::Draining);
@@ -259,5 +258,20 @@ impl PollLoop {
         }
         chaos::at(&context.stage, Point::Leaving);
         tracing::info!(stage = %context.stage, undone, "stage stopped");
+    }
+
+    /// Leaves the group while it is polled, until nothing is held and nothing comes any more: a client that is closed
+    /// while partitions come and go may wait for ever (librdkafka#4884). The revocations find nothing in flight.
+    fn leave(&self) {
+        let context = self.consumer.context();
+        context.inner().requests.leaving = true;
+        self.consumer.unsubscribe();
+        let deadline = Instant::now() + context.drain_timeout;
+        // Records that come are not ours any more.
+        while self.consumer.poll(LOOK).is_some() || !context.inner().assignment.partitions().is_empty() {
+            if Instant::now() > deadline {
+                return tracing::warn!(stage = %context.stage, "the group is not left in time: the client is closed as it is");
+            }
+        }
     }
 }
