@@ -212,7 +212,7 @@ mod tests {
             let name = Step::Where(vec!["code".into()], Literal::Text("url_key".into()));
             FieldPath { root: false, steps: vec![Step::Key(list.into()), name, Step::Key("value".into())] }
         };
-        for list in ["custom_attributes", "customFields", "additionalProperties", "extension"] {
+        for list in ["custom_attributes", "customFields", "additionalProperty", "extension"] {
             assert_eq!(places_alike(&before, &inside(list)), Likeness::Exact, "{list}");
         }
         assert_ne!(places_alike(&before, &inside("manufacturer")), Likeness::Exact);

@@ -39,7 +39,6 @@ pub(super) const TYPE_WORDS: &[&str] =
 /// Words of a wrapper around a value, which say nothing about what it is: `price.value`, `score.N`, `title.$t`.
 pub(super) const WRAPPERS: &[&str] = &[
     "value",
-    "values",
     "val",
     "v",
     "t",
@@ -49,12 +48,10 @@ pub(super) const WRAPPERS: &[&str] = &[
     "data",
     "included",
     "attribute",
-    "attributes",
     "custom",
     "additional",
     "extension",
     "property",
-    "properties",
     "field",
     "item",
     "node",
