@@ -63,11 +63,16 @@ pub(crate) struct Entries {
     rests: IndexSet<Box<str>>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct OverKey {
     run: RunKey,
     /// Its place among them.
-    rest: usize,
+    rest: u32,
+}
+
+/// There is no memory for more of them.
+fn place(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or(u32::MAX)
 }
 
 /// Key of an extraction in the journal and in its topic.
@@ -78,7 +83,7 @@ pub(crate) fn key_of(at: &StepRef) -> String {
 impl Entries {
     fn over_key(&self, key: &str) -> Option<OverKey> {
         let (run, rest) = key.split_once('/')?;
-        Some(OverKey { run: RunKey::of_text(run)?, rest: self.rests.get_index_of(rest)? })
+        Some(OverKey { run: RunKey::of_text(run)?, rest: place(self.rests.get_index_of(rest)?) })
     }
 
     pub(crate) fn get_mut(&mut self, key: &str) -> Option<Entry<'_>> {
@@ -103,7 +108,7 @@ impl Entries {
         if let Some(over) = Over::of(extraction) {
             let rest = format!("{}/{}", extraction.at.step, extraction.at.attempt);
             let (rest, _) = self.rests.insert_full(rest.into());
-            let key = OverKey { run: (&extraction.at.run).into(), rest };
+            let key = OverKey { run: (&extraction.at.run).into(), rest: place(rest) };
             self.over.insert(key, forgotten_at, over);
             return;
         }
@@ -125,7 +130,7 @@ impl Entries {
     /// again later.
     fn take_forgotten(&mut self, now: i64) -> Option<String> {
         if let Some((key, _)) = self.over.pop_due(now) {
-            return Some(format!("{}/{}", key.run, self.rests.get_index(key.rest)?));
+            return Some(format!("{}/{}", key.run, self.rests.get_index(key.rest as usize)?));
         }
         loop {
             let (_, key) = self.forgotten.first().filter(|(at, _)| *at <= now)?;

@@ -1,21 +1,22 @@
-use std::collections::{BTreeMap, HashMap};
-use std::hash::Hash;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 /// Entries that are due within the same four seconds are due together, at the end of them.
 const SLICE_BITS: u32 = 12;
 
-/// What is over and has to be recognised for hours or days: much, so it takes little memory, in large pieces.
+/// What is over and has to be recognised for hours or days: much, so it takes little memory.
 /// An entry is forgotten some seconds after its time, never before.
 #[derive(Debug)]
 pub struct Remembered<K, V> {
-    entries: HashMap<K, (u32, V)>,
+    /// No hash map: all homes of a process would double theirs at the same time, each with the old one beside the new.
+    entries: BTreeMap<K, (u32, V)>,
     /// By time, in slices. A key that was removed, or has another slice now, may still stand in its old one.
     slices: BTreeMap<u32, Vec<K>>,
 }
 
 impl<K, V> Default for Remembered<K, V> {
     fn default() -> Self {
-        Self { entries: HashMap::new(), slices: BTreeMap::new() }
+        Self { entries: BTreeMap::new(), slices: BTreeMap::new() }
     }
 }
 
@@ -28,13 +29,23 @@ fn begin_of(slice: u32) -> i64 {
     i64::from(slice) << SLICE_BITS
 }
 
-impl<K: Copy + Eq + Hash, V> Remembered<K, V> {
+impl<K: Copy + Ord, V> Remembered<K, V> {
     /// Remembers `key` until `until`, in milliseconds since the epoch, in place of what was known of it.
     pub fn insert(&mut self, key: K, until: i64, value: V) {
         let slice = slice_after(until);
         let before = self.entries.insert(key, (slice, value));
-        if before.is_none_or(|(before, _)| before != slice) {
-            self.slices.entry(slice).or_default().push(key);
+        if before.is_some_and(|(before, _)| before == slice) {
+            return;
+        }
+        match self.slices.entry(slice) {
+            Entry::Occupied(mut keys) => keys.get_mut().push(key),
+            Entry::Vacant(new) => {
+                new.insert(vec![key]);
+                // Times come about in their order: not much is added to the slice before any more.
+                if let Some((_, before)) = self.slices.range_mut(..slice).next_back() {
+                    before.shrink_to_fit();
+                }
+            }
         }
     }
 
