@@ -79,7 +79,7 @@ fn as_it_is_later(order: u64) -> Value {
     })
 }
 
-fn payload(run: u64, shape: fn(u64) -> Value) -> Value {
+pub(crate) fn payload(run: u64, shape: fn(u64) -> Value) -> Value {
     json!({ "orders": (run * 5..run * 5 + 5).map(shape).collect::<Vec<Value>>() })
 }
 

@@ -14,6 +14,7 @@ mod healing_decided;
 mod healing_llm;
 mod healing_moved;
 mod healing_outages;
+mod healing_races;
 mod healing_sealed;
 mod healing_shapes;
 mod healing_silent;
