@@ -10,6 +10,8 @@
 
 mod context;
 mod poll;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -304,24 +306,5 @@ async fn thread_ended(thread: JoinHandle<()>, overdue: impl Future<Output = ()>)
 impl Drop for Member {
     fn drop(&mut self) {
         self.handle.stop();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use tokio::time::sleep;
-
-    use super::*;
-
-    #[tokio::test]
-    async fn a_thread_that_never_ends_is_left_behind_and_one_that_does_is_joined() {
-        let (end, ended) = channel::<()>();
-        let hangs = std::thread::spawn(move || ended.iter().for_each(drop));
-        assert!(thread_ended(hangs, sleep(Duration::from_millis(30))).await.is_none());
-        drop(end);
-        let ends = std::thread::spawn(|| {});
-        assert!(matches!(thread_ended(ends, sleep(Duration::from_secs(60))).await, Some(Ok(()))));
-        let panics = std::thread::spawn(|| panic!("as it should"));
-        assert!(matches!(thread_ended(panics, sleep(Duration::from_secs(60))).await, Some(Err(_))));
     }
 }
