@@ -8,7 +8,9 @@ use prunella_mapping::{Bindings, Expression, Moment};
 use prunella_model::workflow::MappingTest;
 use prunella_model::{MappingKey, TextHash};
 use prunella_platform::StepWork;
-use prunella_repair::{Case, Repair, RepairError, Sample, Settings, Verdict, prove_all, repair, same, with_examples};
+use prunella_repair::{
+    Case, Repair, RepairError, Sample, Settings, Verdict, prove_all, repair, same, with_examples, with_former,
+};
 use prunella_stream::StageError;
 use prunella_stream::chaos::{self, Point};
 use prunella_stream::homes::now_millis;
@@ -57,17 +59,12 @@ impl Attempt {
     /// know that it is over.
     pub(crate) async fn run(&self, workshop: &Workshop) -> (HealOutcome, Option<Attempted>) {
         let _turn = workshop.turn.acquire().await;
-        let (case, examples) = match self.case(workshop).await {
-            Ok(case) => case,
+        let known = match self.known(workshop).await {
+            Ok(known) => known,
             Err(error) => return (self.failed(&error), None),
         };
         let settings = self.settings(workshop);
-        let repaired = tokio::task::spawn_blocking(move || -> Result<(Case, Repair), RepairError> {
-            let case = of_its_shape(case, &settings);
-            let ours = repaired_by_shape(&case, &examples, &settings)?;
-            Ok((case, ours))
-        })
-        .await;
+        let repaired = tokio::task::spawn_blocking(move || known.repaired(&settings)).await;
         match repaired.map_err(|panicked| panicked.to_string()).and_then(|done| done.map_err(|error| error.to_string()))
         {
             Ok((case, ours)) => {
@@ -85,18 +82,17 @@ impl Attempt {
             return self.outcome(Verdict::Refuse, None, "llm", reason(""));
         };
         let _turn = workshop.turn.acquire().await;
-        let (case, examples) = match self.case(workshop).await {
-            Ok(case) => case,
+        let known = match self.known(workshop).await {
+            Ok(known) => known,
             Err(error) => return self.failed(&error),
         };
         let mut tried = consultation.tried.clone();
         let open: Vec<String> = tried.iter().filter(|it| is_open(it)).map(|proposed| proposed.text.clone()).collect();
         let settings = self.settings(workshop);
         let proven = tokio::task::spawn_blocking(move || -> Result<(Repair, Vec<Repair>), RepairError> {
-            let case = of_its_shape(case, &settings);
-            let ours = repaired_by_shape(&case, &examples, &settings)?;
+            let (case, ours) = known.repaired(&settings)?;
             let texts: Vec<&str> = open.iter().map(String::as_str).collect();
-            let proven = prove_all(&case, &texts, &ours, &examples, &settings)?;
+            let proven = prove_all(&case, &texts, &ours, &known.examples, &settings)?;
             Ok((ours, proven))
         });
         let proven =
@@ -162,8 +158,7 @@ impl Attempt {
         }
     }
 
-    /// The case, and the examples of the author.
-    async fn case(&self, workshop: &Workshop) -> Result<(Case, Vec<Sample>), StageError> {
+    async fn known(&self, workshop: &Workshop) -> Result<Known, StageError> {
         let platform = workshop.deps.platform();
         let work = StepWork::find(platform, &self.at).await?;
         let unknown = || StageError::new(prunella_model::Code::WorkflowUnknown, format!("{}: no healing", self.at));
@@ -195,7 +190,30 @@ impl Attempt {
             remembered: remembered.filter_map(read).collect(),
             failing,
         };
-        Ok((case, examples))
+        Ok(Known { case, examples, former: self.text.is_some().then(|| healing.text.to_string()) })
+    }
+}
+
+/// What a repair begins with.
+struct Known {
+    case: Case,
+    /// Of the author, and of what still comes: any mapping has to get them right.
+    examples: Vec<Sample>,
+    /// The mapping of the author, when another one is used.
+    former: Option<String>,
+}
+
+impl Known {
+    /// The case as it was tried, and what came of it.
+    fn repaired(&self, settings: &Settings) -> Result<(Case, Repair), RepairError> {
+        let case = of_its_shape(self.case.clone(), settings);
+        let ours = repaired_by_shape(&case, &self.examples, settings)?;
+        let is_open = matches!(ours.verdict, Verdict::Review | Verdict::Refuse);
+        let back = match &self.former {
+            Some(former) if is_open => with_former(&self.case, former, &self.examples, settings)?,
+            _ => None,
+        };
+        Ok((case, back.unwrap_or(ours)))
     }
 }
 

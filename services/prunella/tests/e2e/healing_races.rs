@@ -1,4 +1,4 @@
-//! A mapping that several change at a time, and a source that several read.
+//! A mapping that several change at a time, and a source that several read or that changes back.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use prunella_testkit::harness::{Installation, wait_until};
 use serde_json::{Value, json};
 
 use crate::healing::{
-    as_it_is_now, as_it_was, assert_all_succeed, expected, learn, payload, settings, start, workflow,
+    as_it_is_now, as_it_was, assert_all_right, assert_all_succeed, expected, learn, payload, settings, start, workflow,
 };
 use crate::support::install_with;
 
@@ -76,4 +76,26 @@ fn a_source_that_two_workflows_read_is_followed_by_both() {
         }
         assert_eq!(installation.count(&format!("deadletter.default.{name}")), 0);
     }
+}
+
+#[test]
+fn a_source_that_changes_back_and_again_is_followed_without_a_person() {
+    let installation = install_with(&settings());
+    let _running = installation.up();
+    installation.apply(&workflow("auto"));
+    learn(&installation);
+    assert_all_succeed(&installation, &start(&installation, 16..24, as_it_is_now));
+    assert_eq!(versions(&installation), [json!([2])]);
+    // Back, when hardly anything is remembered of the new shape.
+    assert_all_succeed(&installation, &start(&installation, 24..28, as_it_was));
+    let healed = versions(&installation);
+    assert!(healed == [json!([2])] || healed == [json!([2, 3])], "{healed:?}");
+    let parked = installation.count("state.parked");
+    for (from, shape) in [(28, as_it_is_now as fn(u64) -> Value), (32, as_it_was), (36, as_it_is_now)] {
+        assert_all_succeed(&installation, &start(&installation, from..from + 4, shape));
+    }
+    assert_all_right(&installation);
+    assert_eq!(versions(&installation), healed, "no version more, however often it changes");
+    assert_eq!(installation.count("state.parked"), parked, "nothing had to wait again");
+    assert_eq!(installation.count("deadletter.default.healing"), 0);
 }
