@@ -195,6 +195,14 @@ pub struct RuntimeSettings {
     pub max_backoff: Period,
 }
 
+impl RuntimeSettings {
+    /// How long the end of a stage may take: draining, ending a transaction and leaving the group may each take the drain
+    /// timeout. By default that stays under the 30 s that a process is given.
+    pub fn longest_end(&self) -> Duration {
+        self.drain_timeout.duration() * 3
+    }
+}
+
 impl Default for RuntimeSettings {
     fn default() -> Self {
         Self {

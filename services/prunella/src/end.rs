@@ -8,15 +8,13 @@ use tokio_util::sync::CancellationToken;
 
 use prunella_model::Code;
 
-/// Draining, ending a transaction and leaving the group may each take the drain timeout.
-const DRAINS: u32 = 3;
-/// What remains of the 30 s that a process is given to end, with the drain timeout as it is by default.
+/// What a process has for its end beyond that of its stages.
 const MARGIN: Duration = Duration::from_secs(5);
 
 /// Has the process end itself when it is still there so long after `stop`, before whoever started it kills it: the log
 /// then says that it did not end, and what is to be done.
-pub fn at_the_latest(drain_timeout: Duration, stop: CancellationToken) {
-    let limit = drain_timeout * DRAINS + MARGIN;
+pub fn at_the_latest(stages: Duration, stop: CancellationToken) {
+    let limit = stages + MARGIN;
     tokio::spawn(async move {
         stop.cancelled().await;
         // A thread of its own, because what holds up the end may be that no thread of the runtime is free.

@@ -43,9 +43,6 @@ use crate::transactor::{Transactor, transactor};
 use context::{Inner, Requests};
 use poll::{PollLoop, Transactions, subscribe};
 
-/// Draining, ending a transaction and leaving the group may each take the drain timeout; together they stay under the
-/// 30 s that a process is given to end.
-const END_AFTER_DRAINS: u32 = 3;
 const LOOK: Duration = Duration::from_millis(20);
 
 /// Who joins which group.
@@ -252,8 +249,7 @@ impl Member {
     /// Stops as [`MemberHandle::stop`] does; from now on its end is waited for.
     pub(crate) fn stop(&mut self) {
         self.handle.stop();
-        let patience = self.runtime.drain_timeout.duration() * END_AFTER_DRAINS;
-        self.deadline.get_or_insert_with(|| tokio::time::Instant::now() + patience);
+        self.deadline.get_or_insert_with(|| tokio::time::Instant::now() + self.runtime.longest_end());
     }
 
     /// Ends when a member that was stopped should have ended long ago: its events may never do.

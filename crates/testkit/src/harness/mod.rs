@@ -12,6 +12,7 @@ mod proxy;
 mod reaper;
 mod records;
 mod redis;
+mod services;
 mod wait;
 
 pub use answer::Answer;
@@ -23,4 +24,5 @@ pub use process::Prunella;
 pub use proxy::Proxy;
 pub use records::{Kafka, ReadRecord};
 pub use redis::Redis;
+pub use services::{STEP_SERVICES, all_exactly_once};
 pub use wait::{block_on, wait_until};

@@ -22,7 +22,7 @@ pub async fn run(context: Context, args: ServeArgs) -> Result<ExitCode, Failure>
     let stop = stop_on_signal()?;
     let ready = Arc::new(AtomicBool::new(false));
     observe(&context.config.telemetry.listen, ready.clone(), stop.clone()).await?;
-    end::at_the_latest(context.config.runtime.drain_timeout.duration(), stop.clone());
+    end::at_the_latest(context.config.runtime.longest_end(), stop.clone());
     let process = Process::start(context.config, &context.data_directory, &stop).await?;
     ready.store(true, Ordering::Relaxed);
     let names: Vec<&str> = args.services.iter().copied().map(Service::name).collect();

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use prunella_testkit::harness::{Installation, Prunella, wait_until};
+use prunella_testkit::harness::{Installation, Prunella, all_exactly_once, wait_until};
 use serde_json::{Value, json};
 
-use crate::support::{SERVICES, install_with, is_at_least_once, metric};
+use crate::support::{install_with, is_at_least_once, metric};
 
 const ORDERS: u64 = 8;
 
@@ -45,9 +45,8 @@ output: {{ from: orders, key: id }}
 
 /// Every service exactly-once: processes are killed here, and outputs are counted.
 fn install() -> Installation {
-    let guarantee: Value = SERVICES.iter().map(|service| ((*service).to_owned(), json!("exactly-once"))).collect();
     install_with(&json!({
-        "processing": { "guarantee": guarantee },
+        "processing": { "guarantee": all_exactly_once() },
         "healing": { "gather": "300ms", "patience": "3s", "remember-every": "100ms" },
     }))
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use prunella_testkit::harness::{Installation, Prunella, ReadRecord, block_on, wait_until};
+use prunella_testkit::harness::{Installation, Prunella, ReadRecord, STEP_SERVICES, block_on, wait_until};
 use prunella_testkit::source::{Shop, ShopConfig, ShopHandle, customer, is_bad, order};
 use serde_json::{Value, json};
 
@@ -155,17 +155,14 @@ pub(crate) fn is_fused() -> bool {
     std::env::var("PRUNELLA__PROCESSING__PLACEMENT").is_ok_and(|placement| placement == "fused")
 }
 
-/// The services that have a guarantee.
-pub(crate) const SERVICES: [&str; 4] = ["orchestrator", "extractor", "transformer", "validator"];
-
 /// Whether the suite runs with every service exactly-once.
 pub(crate) fn is_exactly_once() -> bool {
-    SERVICES.iter().all(|service| guarantee(service).is_some_and(|it| it == "exactly-once"))
+    STEP_SERVICES.iter().all(|service| guarantee(service).is_some_and(|it| it == "exactly-once"))
 }
 
 /// Whether the suite runs with a service at-least-once, whatever a test configures.
 pub(crate) fn is_at_least_once() -> bool {
-    SERVICES.iter().any(|service| guarantee(service).is_some_and(|it| it == "at-least-once"))
+    STEP_SERVICES.iter().any(|service| guarantee(service).is_some_and(|it| it == "at-least-once"))
 }
 
 /// What the environment says: it stands over every configuration file.

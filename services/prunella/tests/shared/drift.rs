@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use prunella_testkit::harness::{Installation, Prunella, ReadRecord, wait_until};
+use prunella_testkit::harness::{Installation, Prunella, ReadRecord, STEP_SERVICES, all_exactly_once, wait_until};
 use prunella_testkit::llm::FakeLlmHandle;
 use serde_json::{Value, json};
 
@@ -17,9 +17,6 @@ const RUNS_A_SECOND: u64 = 50;
 const LEAST_RUNS_OF_A_SHAPE: u64 = 100;
 /// The shop tells of the same orders again and again, and not of the same ones first: the first of a run is remembered.
 const ORDERS: u64 = 37;
-
-/// Everything but the healers.
-const REST: [&str; 4] = ["orchestrator", "extractor", "transformer", "validator"];
 
 /// How a source changes, and what its mapping has to become.
 #[derive(Clone, Copy)]
@@ -99,9 +96,8 @@ fn expected(order: u64) -> Value {
 /// Every service exactly-once, so that each output can be counted; `changes` over that.
 pub(crate) fn config(llm: &FakeLlmHandle) -> Value {
     let provider = json!({ "protocol": "openai", "url": format!("{}/v1", llm.base_url()) });
-    let guarantee: Value = REST.iter().map(|service| ((*service).to_owned(), json!("exactly-once"))).collect();
     json!({
-        "processing": { "guarantee": guarantee },
+        "processing": { "guarantee": all_exactly_once() },
         // A killed member is noticed when its session ends.
         "kafka": { "librdkafka": { "session.timeout.ms": "3000", "heartbeat.interval.ms": "500" } },
         "healing": { "gather": "500ms", "patience": "3s", "remember-every": "300ms" },
@@ -121,7 +117,7 @@ impl Processes {
     /// `armed` is what the fault suite is to do to each healer.
     pub(crate) fn start(installation: &Arc<Installation>, armed: &str) -> Self {
         installation.cli(&["topics", "apply"]).exits_with(0);
-        let rest = installation.serve(&REST);
+        let rest = installation.serve(&STEP_SERVICES);
         let healers = [0, 1].map(|slot| healer(installation, slot, armed).once_serving());
         Self { installation: installation.clone(), _rest: rest, healers, kills: 0 }
     }
