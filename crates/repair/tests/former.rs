@@ -111,3 +111,17 @@ fn without_samples_of_both_nothing_tells_them_apart() {
     let alone = repair(&case(1, failing()), &Settings::default()).expect("a result");
     assert_ne!(alone.verdict, Verdict::Activate);
 }
+
+#[test]
+fn what_was_right_and_would_not_be_any_more_is_noticed() {
+    let mut case = case(4, (30..50).map(was).collect());
+    // Whatever field tells the shapes apart, one of these has not got it, and was right all the same.
+    for (order, [field, made]) in
+        [["order_id", "id"], ["customer_name", "customer"], ["total_cents", "cents"]].iter().enumerate()
+    {
+        let sample = &mut case.remembered[order];
+        sample.input.as_object_mut().expect("an object").remove(*field);
+        sample.output.as_object_mut().expect("an object").remove(*made);
+    }
+    assert!(with_former(&case, AUTHORS, &[], &Settings::default()).expect("a result").is_none());
+}
