@@ -24,6 +24,16 @@ impl RunKey {
     pub fn run(self) -> Option<RunId> {
         self.to_string().parse().ok()
     }
+
+    /// Its first four bytes; keys are sorted by them before anything else.
+    pub fn prefix(self) -> u32 {
+        (u128::from_be_bytes(self.0) >> 96) as u32
+    }
+
+    /// The smallest key with this prefix.
+    pub fn least(prefix: u32) -> Self {
+        Self((u128::from(prefix) << 96).to_be_bytes())
+    }
 }
 
 /// As the run id is written.
@@ -42,7 +52,10 @@ mod tests {
         for text in ["00000000000000000000000000000001", "020729f3f6871b0b93e417e78aaef269"] {
             let run: RunId = text.parse().expect("a run id");
             assert_eq!(RunKey::from(&run).run(), Some(run));
-            assert_eq!(RunKey::of_text(text).expect("a run id").to_string(), text);
+            let key = RunKey::of_text(text).expect("a run id");
+            assert_eq!(key.to_string(), text);
+            assert_eq!(format!("{:08x}", key.prefix()), text[..8]);
+            assert_eq!(RunKey::least(key.prefix()).to_string(), format!("{}{}", &text[..8], "0".repeat(24)));
         }
         for text in ["", "1", "020729F3f6871b0b93e417e78aaef269", "+20729f3f6871b0b93e417e78aaef269"] {
             assert_eq!(RunKey::of_text(text), None, "{text}");

@@ -87,12 +87,14 @@ impl KafkaSettings {
         for (key, value) in [
             ("session.timeout.ms", "10000"),
             ("max.poll.interval.ms", "300000"),
-            ("queued.max.messages.kbytes", "8192"),
-            ("queued.min.messages", "10000"),
+            // What waits in the clients of a busy process adds up: each record costs 320 bytes there beside its own, and what
+            // is fetched compressed grows many times over.
+            ("queued.max.messages.kbytes", "4096"),
+            ("queued.min.messages", "4000"),
             ("fetch.queue.backoff.ms", "10"),
             ("fetch.wait.max.ms", "100"),
             ("receive.message.max.bytes", "110000000"),
-            ("fetch.message.max.bytes", "1048576"),
+            ("fetch.message.max.bytes", "262144"),
         ] {
             self.set_unless_given(&mut config, key, value);
         }

@@ -51,7 +51,7 @@ impl ExtractionHome {
                 Ok(Effects::none())
             }
             Some(Entry::Over(Over::Ended { batches, items })) => {
-                let ended = ExtractionEnded { at: at.clone(), batches, items, ended_at: now };
+                let ended = ExtractionEnded { at: at.clone(), batches: batches.into(), items, ended_at: now };
                 Ok(Effects::of(vec![self.workshop.progress(&at.run, &ended)?]))
             }
         }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use indexmap::IndexSet;
 
 use prunella_model::RunKey;
-use prunella_stream::homes::Remembered;
+use prunella_stream::homes::{Remembered, RememberedKey};
 use prunella_wire::records::{Extraction, StepRef};
 
 /// How long a finished extraction is remembered after its run's deadline: a late request for it must
@@ -26,7 +26,11 @@ pub(crate) struct Live {
 /// What whoever asks again is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Over {
-    Ended { batches: i64, items: i64 },
+    /// Of batches not as many as `u32` can count are ever written.
+    Ended {
+        batches: u32,
+        items: i64,
+    },
     Failed,
 }
 
@@ -35,7 +39,7 @@ impl Over {
         match extraction {
             Extraction { failed: true, .. } => Some(Self::Failed),
             Extraction { ended: true, next_batch, items, .. } => {
-                Some(Self::Ended { batches: next_batch.0, items: *items })
+                Some(Self::Ended { batches: u32::try_from(next_batch.0).unwrap_or(u32::MAX), items: *items })
             }
             _ => None,
         }
@@ -68,6 +72,16 @@ struct OverKey {
     run: RunKey,
     /// Its place among them.
     rest: u32,
+}
+
+impl RememberedKey for OverKey {
+    fn prefix(&self) -> u32 {
+        self.run.prefix()
+    }
+
+    fn least(prefix: u32) -> Self {
+        Self { run: RunKey::least(prefix), rest: 0 }
+    }
 }
 
 /// There is no memory for more of them.

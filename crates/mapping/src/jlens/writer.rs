@@ -6,6 +6,9 @@ use crate::exact;
 /// The deepest result that readers of JSON can be expected to read: the limit of `serde_json`.
 pub(super) const DEEPEST_RESULT: usize = 127;
 
+/// What most results have room in.
+const FIRST_CAPACITY: usize = 512;
+
 /// Below this, integers are written in plain digits, as JavaScript does.
 const PLAIN_DIGITS_BELOW: f64 = 1e21;
 const EXACT_BELOW: f64 = 9_007_199_254_740_992.0;
@@ -35,9 +38,8 @@ pub(super) struct Open {
 
 impl Writer {
     pub(super) fn new(exact: bool, capacity: ByteSize) -> Self {
-        let capacity = capacity.as_usize().min(1 << 12);
         Self {
-            out: Vec::with_capacity(capacity),
+            out: Vec::with_capacity(capacity.as_usize().min(FIRST_CAPACITY)),
             exact,
             depth: 0,
             too_deep: false,
@@ -47,7 +49,11 @@ impl Writer {
         }
     }
 
-    pub(super) fn into_text(self) -> Vec<u8> {
+    /// Many results wait in memory until they are delivered: none takes much more than it holds.
+    pub(super) fn into_text(mut self) -> Vec<u8> {
+        if self.out.capacity() / 2 > self.out.len() {
+            self.out.shrink_to_fit();
+        }
         self.out
     }
 

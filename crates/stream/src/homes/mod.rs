@@ -26,7 +26,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
-pub use remembered::Remembered;
+pub use remembered::{Remembered, RememberedKey};
 pub use site::{EmitError, HomeSite};
 
 use crate::chaos::clock_offset;
