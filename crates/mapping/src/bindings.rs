@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 
@@ -25,14 +25,13 @@ struct Shared {
 
 impl Bindings {
     pub fn new() -> Self {
-        Self {
-            shared: Arc::new(Shared {
-                plain: functions::guarded(),
-                marked: None,
-                noncharacters: false,
-                long_digits: false,
-            }),
-        }
+        static NONE: OnceLock<Bindings> = OnceLock::new();
+        NONE.get_or_init(|| {
+            let plain = functions::guarded().clone();
+            let shared = Shared { plain, marked: None, noncharacters: false, long_digits: false };
+            Self { shared: Arc::new(shared) }
+        })
+        .clone()
     }
 
     /// Adds or replaces the variable `$name`; `name` is given without the `$`.

@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::patience::patiently;
 use crate::{
     Bindings, CompileError, CompiledExpression, Engine, EvalError, Input, JlensEngine, LimitKind, Limits, Moment,
     Reads, StepReads,
@@ -57,7 +58,7 @@ impl Expression {
         moment: Moment,
         limits: &Limits,
     ) -> Result<Option<Value>, EvalError> {
-        self.compiled.evaluate(input, bindings, moment, limits)
+        patiently(limits, |limits| self.compiled.evaluate(input, bindings, moment, limits))
     }
 
     /// Like [`Expression::evaluate`], from JSON text to JSON text. What the expression does not read is not built, and
@@ -69,7 +70,7 @@ impl Expression {
         moment: Moment,
         limits: &Limits,
     ) -> Result<Option<Vec<u8>>, EvalError> {
-        self.compiled.evaluate_text(text, bindings, moment, limits)
+        patiently(limits, |limits| self.compiled.evaluate_text(text, bindings, moment, limits))
     }
 
     /// Maps one item: JSON text in, JSON text out. A result that is undefined is an error, as are functions and numbers

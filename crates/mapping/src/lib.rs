@@ -26,6 +26,7 @@ mod jlens;
 mod jsonata_rs;
 mod limits;
 mod moment;
+mod patience;
 mod place;
 mod reads;
 mod template;

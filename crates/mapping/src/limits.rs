@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Limits {
-    /// Longest wall-clock time of one evaluation. A running built-in function is not interrupted; the sizes below
-    /// bound how long one can run.
+    /// Longest time of one evaluation. One whose time runs out while its process stands still or hardly gets a processor
+    /// is evaluated again. A running built-in function is not interrupted; the sizes below bound how long one can run.
     pub timeout: Period,
     /// Most steps of one evaluation: nodes evaluated, functions called, 1024 steps of a regular expression. The same
     /// expression and input take the same steps on every machine; a mapping of a 100 KB document takes some 40,000.

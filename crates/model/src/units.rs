@@ -37,6 +37,12 @@ impl Period {
     }
 }
 
+impl From<Duration> for Period {
+    fn from(duration: Duration) -> Self {
+        Self(duration)
+    }
+}
+
 impl FromStr for Period {
     type Err = UnitError;
     fn from_str(text: &str) -> Result<Self, UnitError> {

@@ -35,7 +35,7 @@ impl JlensExpression {
         let survey = Survey::of(author.ast());
         let purpose = Purpose { exact: false, check: false };
         let plain = Program::compile(&author, rewrite(author.ast(), &survey, purpose)).map_err(syntax)?;
-        let reads = Reads::analysed(author.reads_with(&functions::guarded()));
+        let reads = Reads::analysed(author.reads_with(functions::guarded()));
         Ok(Self { author, survey, reads, plain, exact: OnceLock::new() })
     }
 

@@ -15,18 +15,16 @@ pub(super) const EVAL_DENIED: &str = "P0508";
 pub(super) const RESERVED: &str = "prunella_";
 
 /// No variables; `$eval` denied; what rewritten expressions call.
-pub(crate) fn guarded() -> Bindings {
+pub(crate) fn guarded() -> &'static Bindings {
     static GUARDED: OnceLock<Bindings> = OnceLock::new();
-    GUARDED
-        .get_or_init(|| {
-            Bindings::new()
-                .function("eval", HostFunction::new(2, |_, _| Err(Error::new(EVAL_DENIED))).without_input())
-                .function("prunella_unique", HostFunction::new(1, |args, _| Ok(unique(args))).without_input())
-                .function("prunella_restore", HostFunction::new(1, |args, _| Ok(restore(args))).without_input())
-                .function("prunella_integer", HostFunction::new(1, |args, _| Ok(long_integer(args))).without_input())
-                .function("prunella_marked", HostFunction::new(1, |args, _| Ok(Some(is_marked(args)))).without_input())
-        })
-        .clone()
+    GUARDED.get_or_init(|| {
+        Bindings::new()
+            .function("eval", HostFunction::new(2, |_, _| Err(Error::new(EVAL_DENIED))).without_input())
+            .function("prunella_unique", HostFunction::new(1, |args, _| Ok(unique(args))).without_input())
+            .function("prunella_restore", HostFunction::new(1, |args, _| Ok(restore(args))).without_input())
+            .function("prunella_integer", HostFunction::new(1, |args, _| Ok(long_integer(args))).without_input())
+            .function("prunella_marked", HostFunction::new(1, |args, _| Ok(Some(is_marked(args)))).without_input())
+    })
 }
 
 fn first(args: &[Option<Value>]) -> Option<&Value> {

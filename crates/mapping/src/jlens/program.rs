@@ -23,7 +23,7 @@ impl Program {
             Some(rewritten) => Expression::compile(&rewritten.text)?,
             None => author.clone(),
         };
-        let reads = expression.reads_with(&functions::guarded());
+        let reads = expression.reads_with(functions::guarded());
         let cut = reads.input().cloned().unwrap_or(Read::Fields(BTreeMap::new()));
         Ok(Self { expression, rewritten, cut })
     }
@@ -39,7 +39,7 @@ impl Program {
         options: &Options,
         write: impl FnOnce(Output<'_, '_>) -> Result<R, Error>,
     ) -> Result<R, Error> {
-        self.expression.evaluate_document_to(input, &functions::guarded(), options, write)
+        self.expression.evaluate_document_to(input, functions::guarded(), options, write)
     }
 
     pub(super) fn run_value<R>(
