@@ -100,6 +100,34 @@ fn overload_of_runs() {
     Pipeline { installation: &installation, running: &running, topic, output: "output.default.heavy", done }.overload();
 }
 
+/// Mappings that ran when it was stopped have had all of their time by the clock.
+#[test]
+fn a_process_that_stands_still_for_a_while_fails_no_item() {
+    const RECORDS: u64 = 300;
+    let installation = install_with(&json!({ "mapping": { "timeout": "300ms" } }));
+    let running = installation.up();
+    let mapping = MAPPING.replace("5000", "20000");
+    installation.apply(&format!(
+        "workflow: still\ntrigger: {{}}\nsteps:\n  - id: all\n    extract: {{ trigger: {{}} }}\n    transform: '{mapping}'\noutput: {{ from: all }}\n"
+    ));
+    let records: Vec<_> = (0..RECORDS).map(|n| (n.to_string(), json!({ "n": n }).to_string())).collect();
+    installation.kafka().produce_all(&installation.topic("trigger.default.still"), &records);
+    let ended = || metric(&running, "prunella_runs_ended_total") as u64;
+    for part in 1..4 {
+        wait_until(Duration::from_secs(60), "some are done", || (ended() >= part * RECORDS / 5).then_some(()));
+        running.freeze();
+        std::thread::sleep(Duration::from_secs(1));
+        running.thaw();
+    }
+    wait_until(Duration::from_secs(120), "all are done", || (ended() >= RECORDS).then_some(()));
+    let outputs = wait_until(Duration::from_secs(30), "an output for each", || {
+        let outputs = installation.read("output.default.still");
+        (outputs.len() as u64 >= RECORDS).then_some(outputs)
+    });
+    assert_eq!(outputs.len() as u64, RECORDS);
+    assert!(installation.read("deadletter.default.still").is_empty());
+}
+
 #[test]
 fn overload_of_a_stream() {
     let installation = install_with(&json!({ "telemetry": { "log-filter": "warn,prunella_gateway=info" } }));
