@@ -2,11 +2,15 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::marker::PhantomData;
 use std::str::FromStr;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Serialize};
+use serde::de::Visitor;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
+
+use crate::seed_of;
 
 /// Why a text is not the name or id it should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -17,11 +21,25 @@ pub struct IdError {
     expected: &'static str,
 }
 
+/// Reads what is parsed from a text.
+struct Parsed<T>(PhantomData<T>);
+
+impl<T: FromStr<Err = IdError>> Visitor<'_> for Parsed<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
+        text.parse().map_err(E::custom)
+    }
+}
+
 macro_rules! name_type {
     ($(#[$doc:meta])* $name:ident, $noun:literal, $pattern:literal, $expected:literal, $check:expr) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(std::sync::Arc<str>);
 
         impl $name {
@@ -42,16 +60,22 @@ macro_rules! name_type {
             }
         }
 
-        impl TryFrom<String> for $name {
-            type Error = IdError;
-            fn try_from(text: String) -> Result<Self, IdError> {
-                text.parse()
-            }
-        }
-
         impl From<$name> for String {
             fn from(name: $name) -> String {
                 name.0.as_ref().to_owned()
+            }
+        }
+
+        // Every record of state is made of names: none is a string of its own on the way.
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_str(Parsed(PhantomData))
             }
         }
 
@@ -248,8 +272,8 @@ impl RunId {
             }
         }
         let digest = hash.finalize();
-        let hex: String = digest[..16].iter().map(|byte| format!("{byte:02x}")).collect();
-        Self(hex.into())
+        let number = digest[..16].iter().fold(0, |number, byte| number << 8 | u128::from(*byte));
+        Self(format!("{number:032x}").into())
     }
 
     /// The partition that owns this run, of `partitions`: murmur2 as the Java client computes it.
@@ -348,8 +372,13 @@ pub struct ItemId {
 impl ItemId {
     /// A number that is the same for the same item on every machine and in every release.
     pub fn seed(&self) -> u64 {
-        let digest = Sha256::digest(self.to_string().as_bytes());
-        digest.iter().take(8).fold(0, |seed, byte| seed << 8 | u64::from(*byte))
+        seed_of([
+            self.run.as_str().as_bytes(),
+            self.step.as_str().as_bytes(),
+            &self.attempt.0.to_be_bytes(),
+            &self.batch.0.to_be_bytes(),
+            &self.item.to_be_bytes(),
+        ])
     }
 }
 

@@ -4,6 +4,7 @@ mod code;
 mod ids;
 mod kind;
 mod run_key;
+mod seed;
 pub mod stream;
 mod units;
 pub mod workflow;
@@ -15,4 +16,5 @@ pub use ids::{
 };
 pub use kind::Kind;
 pub use run_key::RunKey;
+pub use seed::seed_of;
 pub use units::{ByteSize, Period, UnitError};

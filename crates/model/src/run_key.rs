@@ -1,10 +1,24 @@
+use std::cmp::Ordering;
 use std::fmt;
 
 use crate::RunId;
 
 /// A run id in half the memory, for those that remember runs for days.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RunKey([u8; 16]);
+
+/// In the order of its bytes, without a call to compare them: one among thousands is found by a dozen of them.
+impl Ord for RunKey {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.number().cmp(&other.number())
+    }
+}
+
+impl PartialOrd for RunKey {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 impl From<&RunId> for RunKey {
     fn from(run: &RunId) -> Self {
@@ -25,9 +39,13 @@ impl RunKey {
         self.to_string().parse().ok()
     }
 
+    fn number(self) -> u128 {
+        u128::from_be_bytes(self.0)
+    }
+
     /// Its first four bytes; keys are sorted by them before anything else.
     pub fn prefix(self) -> u32 {
-        (u128::from_be_bytes(self.0) >> 96) as u32
+        (self.number() >> 96) as u32
     }
 
     /// The smallest key with this prefix.
@@ -39,7 +57,7 @@ impl RunKey {
 /// As the run id is written.
 impl fmt::Display for RunKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", u128::from_be_bytes(self.0))
+        write!(f, "{:032x}", self.number())
     }
 }
 

@@ -45,7 +45,7 @@ impl ClaimStore {
         if bytes.len() <= self.threshold {
             return Ok(Payload::Inline(bytes));
         }
-        self.store(workspace, now, bytes).await.map(Payload::Claim)
+        Box::pin(self.store(workspace, now, bytes)).await.map(Payload::Claim)
     }
 
     /// As [`ClaimStore::payload`] for bytes that many records repeat, such as the trigger of a run: inline
@@ -59,7 +59,7 @@ impl ClaimStore {
         if bytes.len() <= self.threshold.min(LARGEST_SHARED) {
             return Ok(Payload::Inline(bytes));
         }
-        self.store(workspace, now, bytes).await.map(Payload::Claim)
+        Box::pin(self.store(workspace, now, bytes)).await.map(Payload::Claim)
     }
 
     /// Stores `bytes` whatever their size.
@@ -89,7 +89,8 @@ impl ClaimStore {
         }
         match payload {
             Payload::Inline(bytes) => Ok(bytes.clone()),
-            Payload::Claim(claim) => self.read(claim).await,
+            // Hardly any is one: every future that fetches would have room for the reading.
+            Payload::Claim(claim) => Box::pin(self.read(claim)).await,
         }
     }
 

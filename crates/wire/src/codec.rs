@@ -116,6 +116,11 @@ impl Codec {
         if let Some(writer) = read(&self.by_fingerprint).get(&fingerprint) {
             return Ok(writer.clone());
         }
+        // Once for each schema: every future that reads a record would have room for the asking.
+        Box::pin(self.find_writer(fingerprint)).await
+    }
+
+    async fn find_writer(&self, fingerprint: Fingerprint) -> Result<Arc<WriterSchema>, WireError> {
         let unknown = || WireError::UnknownFingerprint { fingerprint: fingerprint.to_string() };
         let source = self.source.as_ref().ok_or_else(unknown)?;
         let text = source.find(fingerprint).await.ok_or_else(unknown)?;
@@ -128,6 +133,10 @@ impl Codec {
         if let Some(writer) = read(&self.by_id).get(&id) {
             return Ok(writer.clone());
         }
+        Box::pin(self.ask_for_writer(id)).await
+    }
+
+    async fn ask_for_writer(&self, id: u32) -> Result<Arc<WriterSchema>, WireError> {
         let registry = self.registry.as_ref().ok_or(WireError::NoRegistry { id })?;
         let text = registry.schema(id).await?;
         let writer = parse_writer(&text).map_err(|reason| WireError::UnknownRegistryId {

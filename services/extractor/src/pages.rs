@@ -104,7 +104,8 @@ impl Pages {
             Self::Http(source) => source,
         };
         let at = cursor.map(str::parse::<Cursor>).transpose()?;
-        let page = source.page(at.as_ref()).await?;
+        // What is at hand needs no room for an exchange.
+        let page = Box::pin(source.page(at.as_ref())).await?;
         Ok(RawPage { items: page.items, next: page.next.map(|next| next.to_string()) })
     }
 }

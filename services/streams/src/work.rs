@@ -221,18 +221,11 @@ fn about(record: &Record) -> Value {
     about
 }
 
-/// A number that is the same for the same record on every machine and in every release: FNV-1a over topic, partition and
-/// offset, finished by the mixer of SplitMix64.
+/// A number that is the same for the same record on every machine and in every release.
 fn seed_of(record: &Record) -> u64 {
-    let topic = record.source.topic.as_bytes();
-    let (partition, offset) = (record.source.partition.to_be_bytes(), record.offset.to_be_bytes());
-    let hash =
-        topic.iter().chain(&partition).chain(&offset).fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
-        });
-    let mixed = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
+    let source = &record.source;
+    let (partition, offset) = (source.partition.to_be_bytes(), record.offset.to_be_bytes());
+    prunella_model::seed_of([source.topic.as_bytes(), &partition, &offset])
 }
 
 #[cfg(test)]
