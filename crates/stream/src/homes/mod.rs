@@ -49,6 +49,8 @@ pub struct Effects {
     pub records: Vec<OutRecord>,
     /// Runs when `records` are written. Must not block.
     pub then: Option<Box<dyn FnOnce() + Send>>,
+    /// Nothing goes on because of these: they go out with others that come soon, if any do.
+    pub may_wait: bool,
 }
 
 impl Effects {
@@ -57,7 +59,7 @@ impl Effects {
     }
 
     pub fn of(records: Vec<OutRecord>) -> Self {
-        Self { records, then: None }
+        Self { records, ..Self::default() }
     }
 }
 

@@ -20,7 +20,7 @@ pub(super) enum Cause {
 
 /// Outcomes that are sent together are no more than this.
 const GROUP: usize = 256;
-/// How long outcomes wait for the confirmation of those before them.
+/// How long outcomes wait for the confirmation of those before them, or for others if nothing goes on because of them.
 const PATIENCE: Duration = Duration::from_millis(20);
 
 /// Outcomes in the order in which they were decided, until they go out.
@@ -53,7 +53,7 @@ impl Outbox {
 
     /// Whether what waits should go out when there is nothing else to do. A transactor groups outcomes by itself.
     pub(super) fn is_due(&self) -> bool {
-        matches!(self.outlet, Outlet::ExactlyOnce(_)) || self.pace.is_due()
+        self.pace.is_due() || (matches!(self.outlet, Outlet::ExactlyOnce(_)) && self.pace.is_urgent())
     }
 
     pub(super) fn until_due(&self) -> impl Future<Output = ()> + use<> {
@@ -62,7 +62,7 @@ impl Outbox {
 
     /// The offset of a record moves with its effects.
     pub(super) fn put(&mut self, cause: Cause, effects: Effects) {
-        let Effects { records, then } = effects;
+        let Effects { records, then, may_wait } = effects;
         let owner = match &cause {
             Cause::Record(record) => Owner::Record(record.position()),
             Cause::Home(_) if records.is_empty() => return then.map_or((), |then| then()),
@@ -87,6 +87,7 @@ impl Outbox {
             Err(error @ OutputError::TooLarge { .. }) => too_large.report(cause, error.to_string()),
             Err(error) => handle.fail(produce_failed(handle.stage(), count, &error)),
         };
+        self.pace.one_waits(may_wait);
         self.waiting.push(Outgoing { owner, records, done: Box::new(done) });
     }
 

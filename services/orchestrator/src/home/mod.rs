@@ -96,13 +96,14 @@ impl RunHome {
         run: &RunId,
         now: i64,
         change: impl FnOnce(&mut Run, Option<&RunPlan>, &mut Actions),
-    ) -> Result<Vec<OutRecord>, StageError> {
-        let Some((mut live, held)) = self.take_live(run).await else { return Ok(Vec::new()) };
+    ) -> Result<Effects, StageError> {
+        let Some((mut live, held)) = self.take_live(run).await else { return Ok(Effects::none()) };
         let plan = self.plans.get(&live.workflow_ref());
         let mut actions = Actions::default();
         change(&mut live, plan.as_deref(), &mut actions);
         let mut records = self.do_pure_steps(&mut live, plan.as_deref(), now, &mut actions).await;
         actions.settle();
+        let may_wait = records.is_empty() && actions.may_wait();
         let written = self.writer.records(&Subject::of(&live), actions.0, now);
         if live.state.status.is_terminal() {
             emit(RunEnded { run: &live.state, now });
@@ -111,7 +112,7 @@ impl RunHome {
             self.keep_awake(live, held);
         }
         records.extend(written?);
-        Ok(records)
+        Ok(Effects { may_wait, ..Effects::of(records) })
     }
 
     /// Does the pure steps that `actions` hand out, and those that their results hand out, until none is left.
@@ -250,6 +251,7 @@ impl RunHome {
             }
         })
         .await
+        .map(|effects| effects.records)
     }
 }
 
@@ -309,7 +311,7 @@ impl Home for RunHome {
             // Started above; and a run whose definition is gone can only fail, be cancelled or time out.
             (Command::Start(_), _) | (_, None) => {}
         };
-        Ok(Effects::of(self.change(&run, now, change).await?))
+        self.change(&run, now, change).await
     }
 
     fn next_timer(&self) -> Option<i64> {
@@ -331,7 +333,7 @@ impl Home for RunHome {
                 }
             };
             match self.change(&run, now, change).await {
-                Ok(changed) => records.extend(changed),
+                Ok(changed) => records.extend(changed.records),
                 Err(error) => {
                     tracing::error!(run = %run, %error, "a timer could not be written; it is tried again");
                     self.known.postpone(&run, now + 1000);

@@ -97,6 +97,11 @@ impl Stale {
 pub struct Actions(pub Vec<Action>);
 
 impl Actions {
+    /// Whether they are only for a restart to find: nothing goes on because of them, and nobody is told.
+    pub fn may_wait(&self) -> bool {
+        self.0.iter().all(|action| matches!(action, Action::WriteStep(_) | Action::WriteOutput(_)))
+    }
+
     pub(super) fn push(&mut self, action: Action) {
         self.0.push(action);
     }

@@ -136,6 +136,22 @@ impl Env {
 }
 
 #[test]
+fn only_what_nothing_goes_on_from_may_wait() {
+    let mut env = Env::started();
+    let may_wait = |env: &Env| Actions(env.actions.clone()).may_wait();
+    assert!(!may_wait(&env), "steps are handed out");
+    assert!(may_wait(env.batch(batch("a", 0))), "another batch is to come");
+    assert!(may_wait(env.ended(ended("a", 2))));
+    assert!(!may_wait(env.batch(batch("a", 1))), "the history tells of a step that has ended");
+    env.ended(ended("b", 1));
+    assert!(!may_wait(env.batch(batch("b", 0))), "the next step is handed out");
+    assert!(!may_wait(env.batch(batch("b", 0))), "stale results are told of");
+    let mut failed = batch("c", 0);
+    failed.error = Some(ErrorInfo::new(Code::MappingUndefined, "no value"));
+    assert!(!may_wait(env.batch(failed)), "the run has ended");
+}
+
+#[test]
 fn a_start_hands_out_every_step_that_needs_nothing() {
     let env = Env::started();
     assert_eq!(env.requested(), ["a", "b"]);
