@@ -116,7 +116,8 @@ impl Home for ExtractionHome {
         };
         let journaled = self.workshop.journal_record(self.site.partition, &extraction)?;
         self.journal.lock().insert(&key, &extraction, true);
-        Ok(Effects { records: vec![journaled], then: Some(Box::new(self.start(extraction))) })
+        let then = Some(Box::new(self.start(extraction)) as _);
+        Ok(Effects { then, ..Effects::of(vec![journaled]) })
     }
 
     fn next_timer(&self) -> Option<i64> {

@@ -289,7 +289,7 @@ impl MappingHome {
     fn effects(&mut self, records: Vec<OutRecord>) -> Effects {
         let reached = self.reached.take();
         let then = reached.map(|point| Box::new(move || chaos::at(SERVICE, point)) as Box<dyn FnOnce() + Send>);
-        Effects { records, then }
+        Effects { then, ..Effects::of(records) }
     }
 
     fn due(&self, kept: &Kept) -> Option<i64> {
