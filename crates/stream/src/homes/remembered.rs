@@ -233,7 +233,7 @@ mod tests {
                     prop_assert_eq!(number, of);
                     prop_assert!(until < now, "{} at {}", until, now);
                 }
-                for (_, (until, _)) in &map {
+                for (until, _) in map.values() {
                     prop_assert!(now < until + (1 << SLICE_BITS), "{} at {}", until, now);
                 }
                 for key in 0..KEYS {
